@@ -1,0 +1,19 @@
+//! Everything that straylight stores.
+//!
+//! This crate is the floor of the house: bytes by the sha256 of their content
+//! ([`cas`]), the keys under which they live ([`layout`]), and the user's own
+//! git repository. It knows nothing of builds, targets or trust.
+//!
+//! Storage traits are synchronous. Digests are always sha256 over the exact
+//! bytes; git object ids are a separate type and never mixed with them.
+
+pub mod cas;
+#[cfg(any(test, feature = "testing"))]
+pub mod contract;
+pub mod digest;
+pub mod layout;
+pub mod local;
+
+pub use cas::{ContentStore, MemoryContentStore, StoreError};
+pub use digest::{Digest, Sha256};
+pub use local::LocalStore;

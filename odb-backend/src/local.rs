@@ -1,0 +1,421 @@
+//! The embedded default store: a folder in the user's cache, with the layout
+//! of a bucket.
+//!
+//! It is shared by all of a user's clones and by concurrent processes. Every
+//! write goes to a file of its own under `tmp/` and is renamed into place, so
+//! a crash leaves at most an unused temporary file. Nothing is synced to disk:
+//! after a power failure a blob may be short or empty, which a read finds.
+//!
+//! Blobs are read-only files whose modification time is [`BLOB_MTIME`]. Who
+//! changes one by accident changes that time, so [`LocalStore::link`] can tell
+//! a damaged blob from a good one without reading it.
+//!
+//! One digest can be wanted with and without the executable bit, which a hard
+//! link cannot carry; executables are linked from a second file under
+//! `executable/`, a local detail that no bucket has.
+
+use std::fs::{self, File, FileTimes};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tempfile::NamedTempFile;
+
+use crate::cas::{ContentStore, StoreError};
+use crate::digest::{Digest, DigestWriter, Sha256};
+use crate::layout;
+
+/// The modification time of every stored file, in seconds since 1970: the
+/// first of January 1980, the earliest time that zip archives can hold.
+pub const BLOB_MTIME: u64 = 315_532_800;
+
+/// A content store, and small keyed records, in one folder.
+#[derive(Debug)]
+pub struct LocalStore {
+    root: PathBuf,
+}
+
+impl LocalStore {
+    /// Opens the store in `root`, and makes its folders if they are missing.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] when a folder cannot be made.
+    pub fn open(root: impl Into<PathBuf>) -> Result<Self, StoreError> {
+        let root = root.into();
+        for folder in ["cas", "executable", "tmp"] {
+            let path = root.join(folder);
+            fs::create_dir_all(&path).map_err(StoreError::io("create", path))?;
+        }
+        Ok(Self { root })
+    }
+
+    /// Returns the folder of the store.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Stores the bytes of the file `path`, and returns their digest.
+    ///
+    /// The file is read once; it may be changed or removed afterwards.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] when the file cannot be read or the blob written.
+    pub fn write_file(&self, path: &Path) -> Result<Digest, StoreError> {
+        let mut file = File::open(path).map_err(StoreError::io("read", path))?;
+        let temporary = self.temporary()?;
+        let mut writer = DigestWriter::new(temporary.as_file());
+        io::copy(&mut file, &mut writer).map_err(StoreError::io("read", path))?;
+        let (_, digest) = writer.finish();
+        let destination = self.path(&layout::blob(digest.sha256()));
+        if !self.is_intact(&destination, digest.size(), 0o444) {
+            self.publish(temporary, &destination, 0o444)?;
+        }
+        Ok(digest)
+    }
+
+    /// Makes `destination` a hard link to the blob: for read-only staging, on
+    /// the store's own file system.
+    ///
+    /// Returns `false`, and leaves nothing behind, when the blob is absent or
+    /// was changed since it was stored.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] when the link cannot be made.
+    pub fn link(
+        &self,
+        digest: &Digest,
+        executable: bool,
+        destination: &Path,
+    ) -> Result<bool, StoreError> {
+        let Some(source) = self.linkable(digest, executable)? else {
+            return Ok(false);
+        };
+        match fs::hard_link(&source, destination) {
+            Ok(()) => Ok(true),
+            // The file has as many links as its file system can count, or was
+            // collected between the check and here.
+            Err(error) if error.kind() == io::ErrorKind::TooManyLinks => {
+                self.copy(digest, executable, destination)
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !source.exists() => Ok(false),
+            Err(error) => Err(StoreError::io("link", destination)(error)),
+        }
+    }
+
+    /// Makes `destination` a private, verified copy of the blob (a reflink
+    /// where the file system can), writable by its owner.
+    ///
+    /// Returns `false`, and leaves nothing behind, when the blob is absent or
+    /// damaged. An existing `destination` is replaced atomically.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] when the copy cannot be made.
+    pub fn copy(
+        &self,
+        digest: &Digest,
+        executable: bool,
+        destination: &Path,
+    ) -> Result<bool, StoreError> {
+        let source = self.path(&layout::blob(digest.sha256()));
+        let mut file = match File::open(&source) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(StoreError::io("read", source)(error)),
+        };
+        let parent = destination.parent().unwrap_or(Path::new("."));
+        let copy = tempfile::Builder::new()
+            .prefix(".straylight-")
+            .permissions(fs::Permissions::from_mode(mode(executable) | 0o200))
+            .tempfile_in(parent)
+            .map_err(StoreError::io("create a file in", parent))?;
+        // `io::copy` between files is `copy_file_range`: a reflink where possible.
+        let length = io::copy(&mut file, &mut copy.as_file())
+            .map_err(StoreError::io("write", destination))?;
+        if length != digest.size() || hash_file(copy.path())? != *digest {
+            self.discard(digest.sha256());
+            return Ok(false);
+        }
+        copy.persist(destination)
+            .map_err(|error| StoreError::io("write", destination)(error.error))?;
+        Ok(true)
+    }
+
+    /// Reads a record by its key (see [`layout`]); `None` if there is none.
+    ///
+    /// Records are not verified here: who reads one checks its content.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] when the record cannot be read.
+    pub fn read_record(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let path = self.path(key);
+        match fs::read(&path) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(StoreError::io("read", path)(error)),
+        }
+    }
+
+    /// Writes a record under its key, atomically; the last writer wins.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] when the record cannot be written.
+    pub fn write_record(&self, key: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        let temporary = self.temporary()?;
+        temporary
+            .as_file()
+            .write_all(bytes)
+            .map_err(StoreError::io("write", temporary.path()))?;
+        self.publish(temporary, &self.path(key), 0o644)
+    }
+
+    fn path(&self, key: &str) -> PathBuf {
+        self.root.join(key)
+    }
+
+    /// Returns a file that has the blob's bytes and the wanted mode.
+    fn linkable(&self, digest: &Digest, executable: bool) -> Result<Option<PathBuf>, StoreError> {
+        let blob = self.path(&layout::blob(digest.sha256()));
+        if !executable {
+            if self.is_intact(&blob, digest.size(), mode(false)) {
+                return Ok(Some(blob));
+            }
+            // Missing, or touched: reading settles which, and drops a bad one.
+            let Some(bytes) = self.read(digest)? else {
+                return Ok(None);
+            };
+            self.replace(&bytes, &blob, mode(false))?;
+            return Ok(Some(blob));
+        }
+        let twin = self
+            .root
+            .join("executable")
+            .join(digest.sha256().to_string());
+        if !self.is_intact(&twin, digest.size(), mode(true)) {
+            let Some(bytes) = self.read(digest)? else {
+                return Ok(None);
+            };
+            self.replace(&bytes, &twin, mode(true))?;
+        }
+        Ok(Some(twin))
+    }
+
+    fn replace(&self, bytes: &[u8], destination: &Path, mode: u32) -> Result<(), StoreError> {
+        let temporary = self.temporary()?;
+        temporary
+            .as_file()
+            .write_all(bytes)
+            .map_err(StoreError::io("write", temporary.path()))?;
+        self.publish(temporary, destination, mode)
+    }
+
+    /// Returns whether `path` is a stored file that nobody wrote to since.
+    fn is_intact(&self, path: &Path, size: u64, mode: u32) -> bool {
+        fs::symlink_metadata(path).is_ok_and(|metadata| {
+            metadata.is_file()
+                && metadata.len() == size
+                && metadata.mode() & 0o777 == mode
+                && metadata.mtime() == BLOB_MTIME as i64
+                && metadata.mtime_nsec() == 0
+        })
+    }
+
+    fn discard(&self, sha256: Sha256) {
+        // Another process may have healed or removed it already; either is fine.
+        let _ = fs::remove_file(self.path(&layout::blob(sha256)));
+        let _ = fs::remove_file(self.root.join("executable").join(sha256.to_string()));
+    }
+
+    fn temporary(&self) -> Result<NamedTempFile, StoreError> {
+        let folder = self.root.join("tmp");
+        NamedTempFile::new_in(&folder).map_err(StoreError::io("create a file in", folder))
+    }
+
+    /// Gives a finished temporary file its mode, its time and its name.
+    fn publish(
+        &self,
+        temporary: NamedTempFile,
+        destination: &Path,
+        mode: u32,
+    ) -> Result<(), StoreError> {
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(BLOB_MTIME);
+        let file = temporary.as_file();
+        file.set_permissions(fs::Permissions::from_mode(mode))
+            .and_then(|()| file.set_times(FileTimes::new().set_modified(time)))
+            .map_err(StoreError::io("write", temporary.path()))?;
+        match temporary.persist(destination) {
+            Ok(_) => Ok(()),
+            // The first record of its kind makes the folder.
+            Err(failed) if failed.error.kind() == io::ErrorKind::NotFound => {
+                let parent = destination.parent().unwrap_or(&self.root);
+                fs::create_dir_all(parent).map_err(StoreError::io("create", parent))?;
+                let persisted = failed.file.persist(destination);
+                persisted.map(drop).map_err(|failed| failed.error)
+            }
+            Err(failed) => Err(failed.error),
+        }
+        .map_err(StoreError::io("write", destination))
+    }
+}
+
+impl ContentStore for LocalStore {
+    fn contains(&self, digest: &Digest) -> Result<bool, StoreError> {
+        let path = self.path(&layout::blob(digest.sha256()));
+        match fs::symlink_metadata(&path) {
+            Ok(metadata) => Ok(metadata.len() == digest.size()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(StoreError::io("read", path)(error)),
+        }
+    }
+
+    fn read(&self, digest: &Digest) -> Result<Option<Arc<[u8]>>, StoreError> {
+        let path = self.path(&layout::blob(digest.sha256()));
+        let mut file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(StoreError::io("read", path)(error)),
+        };
+        let mut bytes =
+            Vec::with_capacity(usize::try_from(digest.size()).unwrap_or(0).min(1 << 30));
+        file.read_to_end(&mut bytes)
+            .map_err(StoreError::io("read", &path))?;
+        let found = Digest::of(&bytes);
+        if found.sha256() != digest.sha256() {
+            self.discard(digest.sha256());
+        }
+        Ok((found == *digest).then(|| bytes.into()))
+    }
+
+    fn write(&self, bytes: &[u8]) -> Result<Digest, StoreError> {
+        let digest = Digest::of(bytes);
+        let destination = self.path(&layout::blob(digest.sha256()));
+        if !self.is_intact(&destination, digest.size(), mode(false)) {
+            self.replace(bytes, &destination, mode(false))?;
+        }
+        Ok(digest)
+    }
+}
+
+const fn mode(executable: bool) -> u32 {
+    if executable { 0o555 } else { 0o444 }
+}
+
+/// Returns the digest of the file `path`.
+///
+/// # Errors
+/// [`StoreError::Io`] when the file cannot be read.
+pub fn hash_file(path: &Path) -> Result<Digest, StoreError> {
+    let mut file = File::open(path).map_err(StoreError::io("read", path))?;
+    let mut writer = DigestWriter::new(io::sink());
+    io::copy(&mut file, &mut writer).map_err(StoreError::io("read", path))?;
+    Ok(writer.finish().1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract;
+
+    fn store() -> (tempfile::TempDir, LocalStore) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = LocalStore::open(folder.path().join("store")).unwrap();
+        (folder, store)
+    }
+
+    fn overwrite(store: &LocalStore, digest: &Digest, bytes: &[u8]) {
+        let path = store.path(&layout::blob(digest.sha256()));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        fs::write(&path, bytes).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o444)).unwrap();
+    }
+
+    #[test]
+    fn keeps_the_contract() {
+        let (_folder, store) = store();
+        contract::content_store(&store, &|digest, bytes| overwrite(&store, digest, bytes));
+        assert_eq!(fs::read_dir(store.root().join("tmp")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn links_carry_the_wanted_mode() {
+        let (folder, store) = store();
+        let digest = store.write(b"#!/bin/sh\n").unwrap();
+        for (executable, mode) in [(false, 0o444), (true, 0o555)] {
+            let path = folder.path().join(mode.to_string());
+            assert!(store.link(&digest, executable, &path).unwrap());
+            let metadata = fs::metadata(&path).unwrap();
+            assert_eq!(metadata.mode() & 0o777, mode);
+            assert_eq!(metadata.mtime(), BLOB_MTIME as i64);
+            assert_eq!(fs::read(&path).unwrap(), b"#!/bin/sh\n");
+        }
+    }
+
+    #[test]
+    fn a_damaged_blob_is_neither_linked_nor_copied() {
+        let (folder, store) = store();
+        for executable in [false, true] {
+            let digest = store.write(b"good").unwrap();
+            let path = folder.path().join(format!("link-{executable}"));
+            overwrite(&store, &digest, b"evil");
+            assert!(!store.link(&digest, executable, &path).unwrap());
+            assert!(!path.exists());
+            assert!(!store.contains(&digest).unwrap(), "the bad blob is dropped");
+
+            store.write(b"good").unwrap();
+            overwrite(&store, &digest, b"evil");
+            let path = folder.path().join(format!("copy-{executable}"));
+            assert!(!store.copy(&digest, executable, &path).unwrap());
+            assert!(!path.exists());
+        }
+    }
+
+    #[test]
+    fn a_touched_blob_with_the_right_bytes_is_restored() {
+        let (folder, store) = store();
+        let digest = store.write(b"good").unwrap();
+        overwrite(&store, &digest, b"good");
+        assert!(
+            store
+                .link(&digest, false, &folder.path().join("a"))
+                .unwrap()
+        );
+        let blob = store.path(&layout::blob(digest.sha256()));
+        assert!(store.is_intact(&blob, 4, 0o444));
+    }
+
+    #[test]
+    fn copies_are_private_and_replace_what_was_there() {
+        let (folder, store) = store();
+        let digest = store.write(b"bytes").unwrap();
+        let path = folder.path().join("copy");
+        fs::write(&path, b"older").unwrap();
+        assert!(store.copy(&digest, true, &path).unwrap());
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o755);
+        fs::write(&path, b"changed").unwrap();
+        assert_eq!(store.read(&digest).unwrap().as_deref(), Some(&b"bytes"[..]));
+    }
+
+    #[test]
+    fn files_and_records_round_trip() {
+        let (folder, store) = store();
+        let path = folder.path().join("file");
+        fs::write(&path, b"from a file").unwrap();
+        let digest = store.write_file(&path).unwrap();
+        assert_eq!(digest, Digest::of(b"from a file"));
+        assert_eq!(
+            store.read(&digest).unwrap().as_deref(),
+            Some(&b"from a file"[..])
+        );
+
+        let key = layout::claim(layout::LOCAL_SIGNER, digest.sha256());
+        assert_eq!(store.read_record(&key).unwrap(), None);
+        store.write_record(&key, b"one").unwrap();
+        store.write_record(&key, b"two").unwrap();
+        assert_eq!(
+            store.read_record(&key).unwrap().as_deref(),
+            Some(&b"two"[..])
+        );
+    }
+}
