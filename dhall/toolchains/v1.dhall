@@ -1,0 +1,374 @@
+{-
+Toolchains: a compiler, what it runs on, what it makes programs for, and typed
+flags. A compiler is a captured tree, pinned by sha256.
+-}
+let Targets = ../targets/v1.dhall
+
+let Dice = ../dice/v1.dhall
+
+let Artifact = Dice.Artifact
+
+let Gcc =
+      {- Paths are those inside the captured tree. -}
+      { version : Text
+      , artifact : Artifact
+      , cc : Text
+      , cxx : Optional Text
+      , ar : Text
+      }
+
+let Compiler = < Gcc : Gcc >
+
+let OptLevel = < O0 | O1 | O2 | O3 | Os | Oz >
+
+let LTOMode = < Off | Thin | Fat >
+
+let DebugInfo = < Off | Lines | Full >
+
+let Codegen =
+      < PositionIndependent | FunctionSections | DataSections | StackProtector >
+
+let Link = < Static | GcSections | Strip | Library : Text >
+
+let Std = < C99 | C11 | C17 | Gnu99 | Gnu11 | Gnu17 | Cxx14 | Cxx17 | Cxx20 >
+
+let Warn = < All | Extra | Error | Pedantic >
+
+let Flag =
+      {- `Raw` is the escape hatch: every use is a warning. -}
+      < OptLevel : OptLevel
+      | TargetCpu : Targets.Cpu
+      | LTO : LTOMode
+      | Debug : DebugInfo
+      | Codegen : Codegen
+      | Link : Link
+      | Std : Std
+      | Warn : Warn
+      | Define : { name : Text, value : Optional Text }
+      | Raw : Text
+      >
+
+let Toolchain =
+      { compiler : Compiler
+      , host : Targets.Triple
+      , target : Targets.Triple
+      , flags : List Flag
+      , linker : Optional Artifact
+      , sysroot : Optional Artifact
+      }
+
+let Userland =
+      {- A POSIX shell and its utilities, captured like a compiler. -}
+      { version : Text, artifact : Artifact, shell : Text }
+
+let show_opt_level =
+      λ(level : OptLevel) →
+        merge
+          { O0 = "-O0"
+          , O1 = "-O1"
+          , O2 = "-O2"
+          , O3 = "-O3"
+          , Os = "-Os"
+          , Oz = "-Oz"
+          }
+          level
+
+let show_lto =
+      λ(mode : LTOMode) →
+        merge
+          { Off = "-fno-lto"
+          , Thin = "-flto=auto"
+          , Fat = "-flto"
+          }
+          mode
+
+let show_debug =
+      λ(debug : DebugInfo) →
+        merge { Off = "-g0", Lines = "-g1", Full = "-g" } debug
+
+let show_codegen =
+      λ(codegen : Codegen) →
+        merge
+          { PositionIndependent = "-fPIC"
+          , FunctionSections = "-ffunction-sections"
+          , DataSections = "-fdata-sections"
+          , StackProtector = "-fstack-protector-strong"
+          }
+          codegen
+
+let show_link =
+      λ(link : Link) →
+        merge
+          { Static = "-static"
+          , GcSections = "-Wl,--gc-sections"
+          , Strip = "-s"
+          , Library = λ(name : Text) → "-l${name}"
+          }
+          link
+
+let show_std =
+      λ(std : Std) →
+        merge
+          { C99 = "-std=c99"
+          , C11 = "-std=c11"
+          , C17 = "-std=c17"
+          , Gnu99 = "-std=gnu99"
+          , Gnu11 = "-std=gnu11"
+          , Gnu17 = "-std=gnu17"
+          , Cxx14 = "-std=c++14"
+          , Cxx17 = "-std=c++17"
+          , Cxx20 = "-std=c++20"
+          }
+          std
+
+let show_warn =
+      λ(warn : Warn) →
+        merge
+          { All = "-Wall"
+          , Extra = "-Wextra"
+          , Error = "-Werror"
+          , Pedantic = "-Wpedantic"
+          }
+          warn
+
+let show_define =
+      λ(define : { name : Text, value : Optional Text }) →
+        merge
+          { None = "-D${define.name}"
+          , Some = λ(value : Text) → "-D${define.name}=${value}"
+          }
+          define.value
+
+let Rendered =
+      {- A flag on the command lines of gcc: when it compiles, when it links. -}
+      { compile : List Text, link : List Text }
+
+let gcc_flag
+    : Flag → Rendered
+    = λ(flag : Flag) →
+        let nothing = [] : List Text
+
+        let compile = λ(text : Text) → { compile = [ text ], link = nothing }
+
+        let link = λ(text : Text) → { compile = nothing, link = [ text ] }
+
+        let both = λ(text : Text) → { compile = [ text ], link = [ text ] }
+
+        in  merge
+              { OptLevel = λ(level : OptLevel) → both (show_opt_level level)
+              , TargetCpu =
+                  λ(cpu : Targets.Cpu) → both "-march=${Targets.show_cpu cpu}"
+              , LTO = λ(mode : LTOMode) → both (show_lto mode)
+              , Debug = λ(debug : DebugInfo) → both (show_debug debug)
+              , Codegen = λ(codegen : Codegen) → compile (show_codegen codegen)
+              , Link = λ(option : Link) → link (show_link option)
+              , Std = λ(std : Std) → compile (show_std std)
+              , Warn = λ(warn : Warn) → compile (show_warn warn)
+              , Define =
+                  λ(define : { name : Text, value : Optional Text }) →
+                    compile (show_define define)
+              , Raw = λ(text : Text) → both text
+              }
+              flag
+
+let gcc_flags
+    : List Flag → Rendered
+    = λ(flags : List Flag) →
+        List/fold
+          Flag
+          flags
+          Rendered
+          ( λ(flag : Flag) →
+            λ(rest : Rendered) →
+              let rendered = gcc_flag flag
+
+              in  { compile = rendered.compile # rest.compile
+                  , link = rendered.link # rest.link
+                  }
+          )
+          { compile = [] : List Text, link = [] : List Text }
+
+let raw_flags
+    : List Flag → List Text
+    = {- The untyped flags among them, to warn of. -}
+      λ(flags : List Flag) →
+        List/fold
+          Flag
+          flags
+          (List Text)
+          ( λ(flag : Flag) →
+            λ(rest : List Text) →
+              let none = rest
+
+              in  merge
+                    { OptLevel = λ(_ : OptLevel) → none
+                    , TargetCpu = λ(_ : Targets.Cpu) → none
+                    , LTO = λ(_ : LTOMode) → none
+                    , Debug = λ(_ : DebugInfo) → none
+                    , Codegen = λ(_ : Codegen) → none
+                    , Link = λ(_ : Link) → none
+                    , Std = λ(_ : Std) → none
+                    , Warn = λ(_ : Warn) → none
+                    , Define =
+                        λ(_ : { name : Text, value : Optional Text }) → none
+                    , Raw = λ(text : Text) → [ text ] # rest
+                    }
+                    flag
+          )
+          ([] : List Text)
+
+let Exclusive =
+      {- A choice of which a target has one. `group` tells choices apart, `code`
+         the alternatives of one choice.
+      -}
+      { group : Natural, code : Natural, choice : Text, shown : Text }
+
+let exclusive
+    : Flag → Optional Exclusive
+    = λ(flag : Flag) →
+        let none = None Exclusive
+
+        in  merge
+              { OptLevel =
+                  λ(level : OptLevel) →
+                    Some
+                      { group = 0
+                      , code =
+                          merge
+                            { O0 = 0, O1 = 1, O2 = 2, O3 = 3, Os = 4, Oz = 5 }
+                            level
+                      , choice = "optimisation level"
+                      , shown = show_opt_level level
+                      }
+              , LTO =
+                  λ(mode : LTOMode) →
+                    Some
+                      { group = 1
+                      , code = merge { Off = 0, Thin = 1, Fat = 2 } mode
+                      , choice = "link-time optimisation"
+                      , shown = show_lto mode
+                      }
+              , Debug =
+                  λ(debug : DebugInfo) →
+                    Some
+                      { group = 2
+                      , code = merge { Off = 0, Lines = 1, Full = 2 } debug
+                      , choice = "amount of debug information"
+                      , shown = show_debug debug
+                      }
+              , Std =
+                  λ(std : Std) →
+                    Some
+                      { group = 3
+                      , code =
+                          merge
+                            { C99 = 0
+                            , C11 = 1
+                            , C17 = 2
+                            , Gnu99 = 3
+                            , Gnu11 = 4
+                            , Gnu17 = 5
+                            , Cxx14 = 6
+                            , Cxx17 = 7
+                            , Cxx20 = 8
+                            }
+                            std
+                      , choice = "language standard"
+                      , shown = show_std std
+                      }
+              , TargetCpu = λ(_ : Targets.Cpu) → none
+              , Codegen = λ(_ : Codegen) → none
+              , Link = λ(_ : Link) → none
+              , Warn = λ(_ : Warn) → none
+              , Define = λ(_ : { name : Text, value : Optional Text }) → none
+              , Raw = λ(_ : Text) → none
+              }
+              flag
+
+let equal =
+      λ(a : Natural) →
+      λ(b : Natural) →
+            Natural/isZero (Natural/subtract a b)
+        &&  Natural/isZero (Natural/subtract b a)
+
+let conflicts
+    : List Flag → List Text
+    = {- Names each pair of flags that exclude each other. -}
+      λ(flags : List Flag) →
+        let State = { seen : List Exclusive, problems : List Text }
+
+        let clash =
+              λ(next : Exclusive) →
+              λ(seen : Exclusive) →
+              λ(rest : List Text) →
+                if        equal seen.group next.group
+                      &&  (equal seen.code next.code == False)
+                then    [ "conflicting flags `${next.shown}` and `${seen.shown}`: a target has one ${next.choice}"
+                        ]
+                      # rest
+                else  rest
+
+        let step =
+              λ(flag : Flag) →
+              λ(state : State) →
+                merge
+                  { None = state
+                  , Some =
+                      λ(next : Exclusive) →
+                        { seen = [ next ] # state.seen
+                        , problems =
+                            List/fold
+                              Exclusive
+                              state.seen
+                              (List Text)
+                              (clash next)
+                              state.problems
+                        }
+                  }
+                  (exclusive flag)
+
+        in  ( List/fold
+                Flag
+                flags
+                State
+                step
+                { seen = [] : List Exclusive, problems = [] : List Text }
+            ).problems
+
+let example0 =
+        assert
+      :   conflicts
+            [ Flag.OptLevel OptLevel.O2, Flag.Warn Warn.All, Flag.OptLevel OptLevel.O0 ]
+        ≡ [ "conflicting flags `-O2` and `-O0`: a target has one optimisation level"
+          ]
+
+let example1 =
+        assert
+      :   conflicts [ Flag.OptLevel OptLevel.O2, Flag.OptLevel OptLevel.O2 ]
+        ≡ ([] : List Text)
+
+let example2 =
+        assert
+      :   gcc_flags
+            [ Flag.OptLevel OptLevel.O2
+            , Flag.Define { name = "NDEBUG", value = None Text }
+            , Flag.Link (Link.Library "m")
+            ]
+        ≡ { compile = [ "-O2", "-DNDEBUG" ], link = [ "-O2", "-lm" ] }
+
+in  { Gcc
+    , Compiler
+    , OptLevel
+    , LTOMode
+    , DebugInfo
+    , Codegen
+    , Link
+    , Std
+    , Warn
+    , Flag
+    , Toolchain
+    , Userland
+    , gcc_flags
+    , raw_flags
+    , conflicts
+    }
