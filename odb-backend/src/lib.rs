@@ -11,9 +11,13 @@ pub mod cas;
 #[cfg(any(test, feature = "testing"))]
 pub mod contract;
 pub mod digest;
+#[cfg(any(test, feature = "testing"))]
+pub mod fixture;
 pub mod layout;
 pub mod local;
+pub mod repo;
 
 pub use cas::{ContentStore, MemoryContentStore, StoreError};
 pub use digest::{Digest, Sha256};
 pub use local::LocalStore;
+pub use repo::{ObjectId, RepoError, Repository};

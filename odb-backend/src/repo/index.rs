@@ -1,0 +1,170 @@
+//! The index (staging area) and the ignore rules.
+
+use std::path::Path;
+
+use gix::bstr::ByteSlice as _;
+use gix::index::entry::{Flags, Mode, Stage};
+use gix::worktree::stack::state::ignore::Source;
+
+use super::{EntryKind, ObjectId, RepoError, Repository, describe};
+
+/// The index of a work tree, as it was when it was read.
+#[derive(Debug)]
+pub struct Index {
+    file: gix::index::File,
+}
+
+/// One file of the index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IndexEntry {
+    /// The staged blob, or the commit of a submodule.
+    pub id: ObjectId,
+    /// What it is; never a tree.
+    pub kind: EntryKind,
+    /// The file's stat data when git last looked.
+    pub stat: IndexStat,
+    /// Whether the file is meant to be absent from the work tree (sparse checkout).
+    pub skip_worktree: bool,
+    /// Whether only the name is staged (`git add --intent-to-add`).
+    pub intent_to_add: bool,
+}
+
+/// What git remembers of a file's stat data; every number is cut to 32 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IndexStat {
+    /// Modification time: seconds and nanoseconds.
+    pub mtime: (u32, u32),
+    /// Change time: seconds and nanoseconds.
+    pub ctime: (u32, u32),
+    /// The device.
+    pub dev: u32,
+    /// The inode.
+    pub ino: u32,
+    /// The size in bytes.
+    pub size: u32,
+}
+
+impl Index {
+    /// Returns the file at `path`; `None` when git does not track it, or when
+    /// it has an unresolved conflict.
+    #[must_use]
+    pub fn get(&self, path: &str) -> Option<IndexEntry> {
+        let entry = self
+            .file
+            .entry_by_path_and_stage(path.as_bytes().as_bstr(), Stage::Unconflicted)?;
+        Some(convert(entry))
+    }
+
+    /// Returns whether git tracks the file at `path`.
+    #[must_use]
+    pub fn tracked(&self, path: &str) -> bool {
+        // A conflicted file is tracked too, under another stage.
+        self.file.entry_range(path.as_bytes().as_bstr()).is_some()
+    }
+
+    /// Returns the files of the index, sorted by path.
+    ///
+    /// # Errors
+    /// Each item can be [`RepoError::NonUtf8Path`].
+    pub fn iter(&self) -> impl Iterator<Item = Result<(&str, IndexEntry), RepoError>> {
+        let clean = |entry: &&gix::index::Entry| entry.stage() == Stage::Unconflicted;
+        self.file.entries().iter().filter(clean).map(|entry| {
+            let path = entry.path(&self.file);
+            let path = path.to_str().map_err(|_| RepoError::NonUtf8Path {
+                path: path.to_string(),
+                place: "the index".to_owned(),
+            })?;
+            Ok((path, convert(entry)))
+        })
+    }
+}
+
+fn convert(entry: &gix::index::Entry) -> IndexEntry {
+    let kind = match entry.mode {
+        Mode::FILE_EXECUTABLE => EntryKind::Executable,
+        Mode::SYMLINK => EntryKind::Symlink,
+        Mode::COMMIT => EntryKind::Submodule,
+        _ => EntryKind::File,
+    };
+    let stat = &entry.stat;
+    IndexEntry {
+        id: ObjectId::from_gix(&entry.id).expect("a sha1 repository has a sha1 index"),
+        kind,
+        stat: IndexStat {
+            mtime: (stat.mtime.secs, stat.mtime.nsecs),
+            ctime: (stat.ctime.secs, stat.ctime.nsecs),
+            dev: stat.dev,
+            ino: stat.ino,
+            size: stat.size,
+        },
+        skip_worktree: entry.flags.contains(Flags::SKIP_WORKTREE),
+        intent_to_add: entry.flags.contains(Flags::INTENT_TO_ADD),
+    }
+}
+
+impl Repository {
+    /// Reads the index of this work tree; an absent one is empty.
+    ///
+    /// # Errors
+    /// [`RepoError::Open`] when it is damaged, [`RepoError::Unsupported`] when
+    /// it is sparse.
+    pub fn index(&self) -> Result<Index, RepoError> {
+        let file = self.with(|repository| {
+            let path = repository.index_path();
+            if !path.exists() {
+                let empty = gix::index::State::new(gix::hash::Kind::Sha1);
+                return Ok(gix::index::File::from_state(empty, path));
+            }
+            // Not the shared snapshot: two writes within one tick of the clock
+            // would look like one.
+            repository.open_index().map_err(|error| RepoError::Open {
+                path,
+                reason: describe(&error),
+            })
+        })?;
+        if file.is_sparse() {
+            return Err(RepoError::Unsupported {
+                what: "a sparse index".to_owned(),
+                cure: "run `git sparse-checkout reapply --no-sparse-index`",
+            });
+        }
+        Ok(Index { file })
+    }
+
+    /// Returns whether git tracks the file at `path`, relative to the work
+    /// tree. For many files, ask one [`Repository::index`].
+    ///
+    /// # Errors
+    /// Like [`Repository::index`].
+    pub fn tracked(&self, path: &str) -> Result<bool, RepoError> {
+        Ok(self.index()?.tracked(path))
+    }
+
+    /// Returns whether git ignores `path`, relative to the work tree. A path
+    /// that ends with `/` is a folder. What git tracks is never ignored.
+    ///
+    /// # Errors
+    /// [`RepoError::NoWorkTree`], or like [`Repository::index`].
+    pub fn is_ignored(&self, path: &str) -> Result<bool, RepoError> {
+        let work_tree = self.require_work_tree()?;
+        let index = self.index()?;
+        if index.tracked(path) {
+            return Ok(false);
+        }
+        let is_folder = path.ends_with('/') || work_tree.join(path).is_dir();
+        let mode = is_folder.then_some(Mode::DIR);
+        let relative = Path::new(path.trim_end_matches('/'));
+        let failed = |error: gix::Error| RepoError::Open {
+            path: work_tree.join(".gitignore"),
+            reason: describe(&error),
+        };
+        self.with(|repository| {
+            let source = Source::WorktreeThenIdMappingIfNotSkipped;
+            let mut rules = repository
+                .excludes(&index.file, None, source)
+                .map_err(failed)?;
+            let place = rules.at_path(relative, mode).map_err(failed)?;
+            Ok(place.is_excluded())
+        })
+    }
+}
