@@ -10,6 +10,7 @@
 //! claims/{signer}/{sha256}   action -> (outputs, trace)
 //! attestations/{sha256}.json DSSE envelopes
 //! git/{repository}/manifest  the one mutable object of a repository
+//! git/{repository}/past/…    its earlier manifests, by their sha256
 //! git/{repository}/pack/…    its packs and their indexes
 //! ```
 //!
@@ -56,14 +57,56 @@ pub fn manifest(repository: &str) -> String {
     format!("git/{repository}/manifest")
 }
 
+/// Returns the key of an earlier root object; `sha256` is taken over its bytes.
+#[must_use]
+pub fn past_manifest(repository: &str, sha256: Sha256) -> String {
+    format!("git/{repository}/past/{sha256}")
+}
+
 /// Returns the key of a pack; `sha256` is taken over the pack file's bytes.
 #[must_use]
 pub fn pack(repository: &str, sha256: Sha256) -> String {
     format!("git/{repository}/pack/{sha256}.pack")
 }
 
-/// Returns the key of a pack's index, which lies beside it.
+/// Returns the key of a pack's index; `sha256` is taken over the index file's bytes.
 #[must_use]
 pub fn pack_index(repository: &str, sha256: Sha256) -> String {
     format!("git/{repository}/pack/{sha256}.idx")
+}
+
+/// Returns whether `name` can name a repository in a bucket: components of
+/// `A-Z a-z 0-9 . _ -` with `/` between them, none of which starts with a dot
+/// or ends with `.git` or `.lock`, and none of which is a word of this layout.
+#[must_use]
+pub fn is_repository_name(name: &str) -> bool {
+    let is_component = |component: &str| {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        !component.is_empty()
+            && component.bytes().all(plain)
+            && !component.starts_with(['.', '-'])
+            && !component.ends_with(".git")
+            && !component.ends_with(".lock")
+            && !matches!(component, "manifest" | "past" | "pack")
+    };
+    name.len() <= 200 && name.split('/').all(is_component)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_repositories_cannot_reach_other_keys() {
+        for good in ["a", "lua", "team/tool-2", "v1.0_x"] {
+            assert!(is_repository_name(good), "{good}");
+        }
+        let long = "x".repeat(201);
+        for bad in [
+            "", "/", "a/", "/a", "a//b", "..", "a/../b", ".hidden", "-x", "a.git", "a b", "a\nb",
+            "a/pack", "manifest", "a/past/b", "é", "a%2fb", "a.lock", &long,
+        ] {
+            assert!(!is_repository_name(bad), "{bad}");
+        }
+    }
 }

@@ -7,6 +7,7 @@
 //! Storage traits are synchronous. Digests are always sha256 over the exact
 //! bytes; git object ids are a separate type and never mixed with them.
 
+pub mod bucket;
 pub mod cas;
 #[cfg(any(test, feature = "testing"))]
 pub mod contract;
@@ -17,6 +18,7 @@ pub mod layout;
 pub mod local;
 pub mod repo;
 
+pub use bucket::{Bucket, BucketError};
 pub use cas::{ContentStore, MemoryContentStore, StoreError};
 pub use digest::{Digest, Sha256};
 pub use local::LocalStore;
