@@ -1,0 +1,158 @@
+//! The engine as its user sees it, and transactions.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::erased::{Value, typed};
+use crate::graph::{Dated, Dependencies};
+use crate::requests::{Shared, State};
+use crate::{Data, EngineError, Key};
+
+/// A graph of results that is brought up to date on demand.
+///
+/// A handle: clones share one graph. Requests run as tasks of the tokio
+/// runtime in which they are made.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    shared: Arc<Shared>,
+}
+
+/// How much work an engine has done since it was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counters {
+    /// Keys that were computed to their end.
+    pub computed: u64,
+    /// Results that a transaction put in doubt and that were found to be right
+    /// without computing them.
+    pub reused: u64,
+}
+
+impl Engine {
+    /// Returns an engine without results. Computations reach `data` through
+    /// [`crate::Context::data`].
+    #[must_use]
+    pub fn new(data: Data) -> Self {
+        Self {
+            shared: Shared::new(data),
+        }
+    }
+
+    /// Starts to collect changes. Nothing happens before
+    /// [`Transaction::commit`].
+    pub fn update(&self) -> Transaction {
+        Transaction {
+            shared: Arc::clone(&self.shared),
+            changes: Vec::new(),
+        }
+    }
+
+    /// Returns the value of `key` in the current revision.
+    ///
+    /// Dropping the future withdraws the request; what nobody else waits for
+    /// is stopped. Not for use inside a computation: it would not be recorded,
+    /// and a cycle through it would hang.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the key has no value. That is not remembered: the
+    /// next request tries again.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub async fn compute<K: Key>(&self, key: &K) -> Result<K::Value, EngineError> {
+        let answer = {
+            let mut state = self.shared.lock();
+            let node = state.graph.keys.intern(key);
+            self.shared.request(&mut state, node, None)
+        };
+        let dated = answer.get().await?;
+        Ok(typed::<K>(&dated.value).clone())
+    }
+
+    /// Stops everything that runs. Who waits gets [`EngineError::Cancelled`];
+    /// finished results are kept, and later requests run as usual.
+    pub fn cancel(&self) {
+        let stopped = self.shared.cancel_all(&mut self.shared.lock());
+        stopped.into_iter().for_each(crate::requests::Stopped::tell);
+    }
+
+    /// Returns the value of type `T` that the engine was made with.
+    #[must_use]
+    pub fn data<T: Send + Sync + 'static>(&self) -> Option<&T> {
+        self.shared.data.get()
+    }
+
+    /// Returns how much work was done.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        Counters {
+            computed: self.shared.computed.load(Ordering::Relaxed),
+            reused: self.shared.reused.load(Ordering::Relaxed),
+        }
+    }
+}
+
+type Change = Box<dyn FnOnce(&mut State) + Send>;
+
+/// Changes that become visible together.
+#[must_use = "changes are lost unless they are committed"]
+pub struct Transaction {
+    shared: Arc<Shared>,
+    changes: Vec<Change>,
+}
+
+impl fmt::Debug for Transaction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Transaction({} changes)", self.changes.len())
+    }
+}
+
+impl Transaction {
+    /// Declares that `key` may have another value now: it is computed again
+    /// when it is next asked for. A value that was [set](Self::set) is
+    /// forgotten in favour of a computed one.
+    pub fn invalidate<K: Key>(mut self, key: K) -> Self {
+        self.changes.push(Box::new(move |state| {
+            if let Some(node) = state.graph.keys.find(&key) {
+                state.graph.force(node);
+            }
+        }));
+        self
+    }
+
+    /// Gives `key` a value without computing it: a leaf of the graph.
+    pub fn set<K: Key>(mut self, key: K, value: K::Value) -> Self {
+        self.changes.push(Box::new(move |state| {
+            let node = state.graph.keys.intern(&key);
+            let value: Value = Arc::new(value);
+            let old = state.graph.remembered(node).map(|old| &old.dated);
+            let same = old.filter(|old| K::unchanged(typed::<K>(&old.value), typed::<K>(&value)));
+            let changed_at = same.map(|old| old.changed_at);
+            let dated = Dated {
+                value,
+                changed_at: changed_at.unwrap_or(state.revision),
+            };
+            state
+                .graph
+                .remember(node, dated, Dependencies::default(), state.revision);
+            if changed_at.is_none() {
+                state.graph.suspect_above(node);
+            }
+        }));
+        self
+    }
+
+    /// Applies the changes, in their order, and starts a new revision.
+    ///
+    /// What is being computed belongs to the old one: it is cancelled.
+    pub fn commit(self) {
+        let mut state = self.shared.lock();
+        let stopped = self.shared.cancel_all(&mut state);
+        state.revision += 1;
+        for change in self.changes {
+            change(&mut state);
+        }
+        drop(state);
+        stopped.into_iter().for_each(crate::requests::Stopped::tell);
+    }
+}

@@ -1,0 +1,159 @@
+//! The graph of results: what each was made from, and which may be stale.
+//!
+//! Invariants:
+//! - A result is *clean* (right in the current revision) or *suspect*.
+//! - Everything that was made from a suspect result is suspect itself. So a
+//!   change marks upwards until it meets what is suspect already, and a clean
+//!   result is answered without looking below it.
+//! - `changed_at` is the revision in which the value last became different;
+//!   `verified_at` the one in which it was last known to be right. A recorded
+//!   dependency has changed under a result iff `changed_at` of the former is
+//!   later than `verified_at` of the latter.
+
+use std::sync::Arc;
+
+use rustc_hash::FxHashSet;
+
+use crate::erased::{Interner, Node, Value};
+
+/// Counts transactions.
+pub(crate) type Revision = u64;
+
+/// What a computation asked for, in the order in which it asked.
+///
+/// A group holds keys that were asked for at once. Whether a group is asked
+/// for depends only on the values of groups before it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Dependencies {
+    nodes: Vec<Node>,
+    ends: Vec<u32>,
+}
+
+impl Dependencies {
+    pub(crate) fn push_group(&mut self, group: impl IntoIterator<Item = Node>) {
+        let before = self.nodes.len();
+        self.nodes.extend(group);
+        if self.nodes.len() > before {
+            let end = u32::try_from(self.nodes.len()).expect("fewer than 2^32 dependencies");
+            self.ends.push(end);
+        }
+    }
+
+    pub(crate) fn group(&self, index: usize) -> Option<&[Node]> {
+        let end = *self.ends.get(index)? as usize;
+        let start = index.checked_sub(1).map_or(0, |i| self.ends[i] as usize);
+        Some(&self.nodes[start..end])
+    }
+}
+
+/// A value and the revision in which it last changed.
+#[derive(Debug, Clone)]
+pub(crate) struct Dated {
+    pub(crate) value: Value,
+    pub(crate) changed_at: Revision,
+}
+
+/// A result that was right in some revision.
+#[derive(Debug, Clone)]
+pub(crate) struct Remembered {
+    pub(crate) dated: Dated,
+    pub(crate) verified_at: Revision,
+    pub(crate) dependencies: Arc<Dependencies>,
+    /// The key was declared out of date: its dependencies prove nothing.
+    pub(crate) forced: bool,
+    suspect: bool,
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    remembered: Option<Remembered>,
+    /// The nodes whose remembered dependencies contain this one.
+    dependents: FxHashSet<Node>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Graph {
+    pub(crate) keys: Interner,
+    slots: Vec<Slot>,
+}
+
+impl Graph {
+    fn slot(&mut self, node: Node) -> &mut Slot {
+        if self.slots.len() <= node.index() {
+            self.slots.resize_with(self.keys.len(), Slot::default);
+        }
+        &mut self.slots[node.index()]
+    }
+
+    /// Returns the last result of `node`, clean or suspect.
+    pub(crate) fn remembered(&self, node: Node) -> Option<&Remembered> {
+        self.slots.get(node.index())?.remembered.as_ref()
+    }
+
+    /// Returns the value of `node` if it is right in the current revision.
+    pub(crate) fn clean(&self, node: Node) -> Option<&Dated> {
+        self.remembered(node)
+            .filter(|remembered| !remembered.suspect)
+            .map(|remembered| &remembered.dated)
+    }
+
+    /// Declares the suspect result of `node` right in `revision`.
+    pub(crate) fn confirm(&mut self, node: Node, revision: Revision) -> Option<Dated> {
+        let remembered = self.slot(node).remembered.as_mut()?;
+        remembered.suspect = false;
+        remembered.verified_at = revision;
+        Some(remembered.dated.clone())
+    }
+
+    /// Remembers a result that was made in `revision`.
+    pub(crate) fn remember(
+        &mut self,
+        node: Node,
+        dated: Dated,
+        dependencies: Dependencies,
+        revision: Revision,
+    ) {
+        let old = self.slot(node).remembered.take();
+        let old = old.map(|old| old.dependencies).unwrap_or_default();
+        if *old != dependencies {
+            for dependency in &old.nodes {
+                self.slot(*dependency).dependents.remove(&node);
+            }
+            for dependency in &dependencies.nodes {
+                self.slot(*dependency).dependents.insert(node);
+            }
+        }
+        self.slot(node).remembered = Some(Remembered {
+            dated,
+            verified_at: revision,
+            dependencies: Arc::new(dependencies),
+            forced: false,
+            suspect: false,
+        });
+    }
+
+    /// Declares `node` out of date, if it has a result.
+    pub(crate) fn force(&mut self, node: Node) {
+        if let Some(remembered) = &mut self.slot(node).remembered {
+            remembered.forced = true;
+            remembered.suspect = true;
+            self.suspect_above(node);
+        }
+    }
+
+    /// Marks everything that was made from `node`, directly or not.
+    pub(crate) fn suspect_above(&mut self, node: Node) {
+        let mut pending = vec![node];
+        while let Some(node) = pending.pop() {
+            let dependents: Vec<Node> = self.slot(node).dependents.iter().copied().collect();
+            for dependent in dependents {
+                if let Some(remembered) = &mut self.slot(dependent).remembered
+                    && !remembered.suspect
+                {
+                    remembered.suspect = true;
+                    pending.push(dependent);
+                }
+            }
+        }
+    }
+}
