@@ -42,6 +42,32 @@ impl GitFixture {
         fixture
     }
 
+    /// Makes a repository with a history worth packing: `commits` versions of a
+    /// text that change a little, a side branch and its merge, an annotated tag,
+    /// a tag of a blob, a branch named `side`.
+    ///
+    /// # Panics
+    /// When git fails.
+    #[must_use]
+    pub fn with_history(commits: usize) -> Self {
+        let fixture = Self::new();
+        let mut lines: Vec<_> = (0..400).map(|n| format!("line {n} of a text")).collect();
+        for n in 0..commits {
+            lines[n * 37 % 400] = format!("changed in commit {n}");
+            fixture.write("text.txt", lines.join("\n"));
+            fixture.write(&format!("folder/file-{}.txt", n % 7), format!("{n}\n"));
+            fixture.commit(&format!("commit {n}"));
+        }
+        fixture.git(&["tag", "-a", "v1", "-m", "the first version"]);
+        fixture.git(&["checkout", "--quiet", "-b", "side", "HEAD~1"]);
+        fixture.write("side.txt", "side\n");
+        fixture.commit("on the side");
+        fixture.git(&["checkout", "--quiet", "main"]);
+        fixture.git(&["merge", "--quiet", "--no-ff", "-m", "merge", "side"]);
+        fixture.git(&["tag", "a-blob", "HEAD:side.txt"]);
+        fixture
+    }
+
     /// Returns the work tree (the git folder itself when it is bare).
     #[must_use]
     pub fn path(&self) -> &Path {

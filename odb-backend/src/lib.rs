@@ -14,12 +14,20 @@ pub mod contract;
 pub mod digest;
 #[cfg(any(test, feature = "testing"))]
 pub mod fixture;
+pub mod import;
 pub mod layout;
 pub mod local;
+pub mod manifest;
+pub mod odb;
+pub mod pack;
+pub mod refdb;
 pub mod repo;
 
 pub use bucket::{Bucket, BucketError};
 pub use cas::{ContentStore, MemoryContentStore, StoreError};
 pub use digest::{Digest, Sha256};
 pub use local::LocalStore;
+pub use odb::BucketRepository;
+pub use pack::PackCache;
+pub use refdb::RefStore;
 pub use repo::{ObjectId, RepoError, Repository};

@@ -15,7 +15,7 @@
 //! `executable/`, a local detail that no bucket has.
 
 use std::fs::{self, File, FileTimes};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _, Write};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -74,6 +74,41 @@ impl LocalStore {
             self.publish(temporary, &destination, 0o444)?;
         }
         Ok(digest)
+    }
+
+    /// Stores what `fill` writes, synced to disk, if it is what `digest` says,
+    /// and returns the digest of what was written; nothing is stored when that
+    /// is another one.
+    ///
+    /// # Errors
+    /// What `fill` returns, or [`StoreError::Io`].
+    pub fn write_verified<E: From<StoreError>>(
+        &self,
+        digest: &Digest,
+        fill: impl FnOnce(&mut dyn Write) -> Result<(), E>,
+    ) -> Result<Digest, E> {
+        let temporary = self.temporary()?;
+        let mut writer = DigestWriter::new(temporary.as_file());
+        fill(&mut writer)?;
+        let (file, found) = writer.finish();
+        if found == *digest {
+            file.sync_data()
+                .map_err(StoreError::io("write", temporary.path()))?;
+            self.publish(temporary, &self.path(&layout::blob(digest.sha256())), 0o444)?;
+        }
+        Ok(found)
+    }
+
+    /// Returns the file that holds a blob, for reading in place; `None` when the
+    /// blob is absent or was changed since it was stored.
+    ///
+    /// Never write to it. It may be collected at any time: who has it open keeps
+    /// its bytes.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] when the store cannot be read.
+    pub fn intact_path(&self, digest: &Digest) -> Result<Option<PathBuf>, StoreError> {
+        self.linkable(digest, false)
     }
 
     /// Makes `destination` a hard link to the blob: for read-only staging, on

@@ -25,6 +25,7 @@ mod git;
 mod index;
 mod object;
 mod oid;
+mod pack;
 mod refs;
 mod revision;
 mod status;
@@ -449,7 +450,7 @@ fn refuse_unsupported(git_dir: &Path) -> Result<(), RepoError> {
 }
 
 /// Returns an error and its causes on one line.
-fn describe(error: &gix::Error) -> String {
+pub(crate) fn describe(error: &gix::Error) -> String {
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
