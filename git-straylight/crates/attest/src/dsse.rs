@@ -425,7 +425,7 @@ mod tests {
             assert_eq!(changed.verify(&trusted).unwrap_err(), bad, "byte {byte}");
         }
         let short = with(&envelope, |json| {
-            json["signatures"][0]["sig"] = "AAAA".into()
+            json["signatures"][0]["sig"] = "AAAA".into();
         });
         assert_eq!(short.verify(&trusted).unwrap_err(), bad);
 

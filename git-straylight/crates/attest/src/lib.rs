@@ -10,9 +10,11 @@ pub mod dsse;
 pub mod pattern;
 pub mod ssh;
 pub mod sshsig;
+pub mod statement;
 #[cfg(test)]
 mod testing;
 
 pub use allowed_signers::AllowedSigners;
 pub use dsse::{Envelope, Signer};
 pub use ssh::PublicKey;
+pub use statement::Statement;

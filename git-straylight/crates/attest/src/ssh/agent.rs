@@ -171,7 +171,10 @@ mod tests {
         agent.add(&scratch.ssh_keygen("ecdsa", "ecdsa", ""));
         agent.add(&path);
         let public = FileSigner::open(&path).unwrap().public_key().clone();
-        assert_eq!(AgentSigner::keys(agent.socket()).unwrap(), [public.clone()]);
+        assert_eq!(
+            AgentSigner::keys(agent.socket()).unwrap(),
+            std::slice::from_ref(&public)
+        );
 
         let signer = AgentSigner::connect(agent.socket(), &public).unwrap();
         let signature = signer.sign(b"message").unwrap();

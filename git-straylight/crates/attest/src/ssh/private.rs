@@ -22,7 +22,7 @@ pub struct FileSigner {
 /// What a file with a private key holds.
 pub(super) enum KeyFile {
     /// A key ready for use.
-    Open(FileSigner),
+    Open(Box<FileSigner>),
     /// A key behind a passphrase; its public half is not.
     Encrypted(PublicKey),
 }
@@ -36,7 +36,7 @@ impl FileSigner {
     /// [`SshError::Malformed`] when it cannot be read.
     pub fn open(path: &Path) -> Result<Self, SshError> {
         match read(path)? {
-            KeyFile::Open(signer) => Ok(signer),
+            KeyFile::Open(signer) => Ok(*signer),
             KeyFile::Encrypted(_) => Err(SshError::Encrypted {
                 path: path.to_owned(),
             }),
@@ -101,7 +101,8 @@ fn parse(pem: &[u8], path: &Path) -> Result<KeyFile, SshError> {
             origin: origin.clone(),
             algorithm: key.algorithm().to_string(),
         })?;
-    FileSigner::from_keypair(keypair).map(KeyFile::Open)
+    let signer = FileSigner::from_keypair(keypair)?;
+    Ok(KeyFile::Open(Box::new(signer)))
 }
 
 /// Makes a new key: the private half in `path` with mode 0600, the public half

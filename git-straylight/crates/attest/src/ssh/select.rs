@@ -92,7 +92,7 @@ fn from_file(path: &Path, agent: Option<&Path>) -> Result<Box<dyn Signer>, SshEr
 
 fn from_private(path: &Path, agent: Option<&Path>) -> Result<Box<dyn Signer>, SshError> {
     match private::read(path)? {
-        KeyFile::Open(signer) => Ok(Box::new(signer)),
+        KeyFile::Open(signer) => Ok(signer),
         KeyFile::Encrypted(public) => from_agent(&public, agent).map_err(|_| SshError::Encrypted {
             path: path.to_owned(),
         }),
