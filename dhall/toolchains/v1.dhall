@@ -356,7 +356,8 @@ let example2 =
             ]
         ≡ { compile = [ "-O2", "-DNDEBUG" ], link = [ "-O2", "-lm" ] }
 
-in  { Gcc
+in  { Artifact
+    , Gcc
     , Compiler
     , OptLevel
     , LTOMode
