@@ -7,6 +7,16 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
+use straylight_odb::fixture::GitFixture;
+use straylight_odb::{ObjectId, Repository};
+
+use crate::allowed_signers::AllowedSigners;
+use crate::dsse::{Envelope, IN_TOTO, Signer as _};
+use crate::record::{Recorded, record};
+use crate::signed_commit::Author;
+use crate::ssh::{FileSigner, generate};
+use crate::statement::tests::example;
+
 /// A folder that goes away with the test.
 pub(crate) struct Scratch(tempfile::TempDir);
 
@@ -121,4 +131,77 @@ pub(crate) fn feed<'a>(
     // A program may end before it read everything: its status tells the rest.
     let _ = child.stdin.take().unwrap().write_all(input);
     child.wait_with_output().unwrap()
+}
+
+/// A repository with one commit, a key, and what it takes to attest.
+pub(crate) struct Project {
+    pub(crate) fixture: GitFixture,
+    pub(crate) repository: Repository,
+    pub(crate) signer: FileSigner,
+    pub(crate) author: Author,
+    pub(crate) commit: ObjectId,
+    pub(crate) tree: ObjectId,
+    pub(crate) scratch: Scratch,
+}
+
+/// The moment at which the tests happen.
+pub(crate) fn now() -> jiff::Timestamp {
+    "2026-06-01T00:00:00Z".parse().unwrap()
+}
+
+impl Project {
+    pub(crate) fn new() -> Self {
+        let scratch = Scratch::new();
+        let signer = generate(&scratch.path("key"), "").unwrap();
+        let fixture = GitFixture::new();
+        fixture.write("main.c", "int main(void) { return 0; }\n");
+        let commit: ObjectId = fixture.commit("first").parse().unwrap();
+        let repository = Repository::discover(fixture.path()).unwrap();
+        let tree = repository.read_commit(commit).unwrap().tree;
+        let author = Author {
+            name: "Ada <Lovelace>\n".to_owned(),
+            email: "ada@example.org".to_owned(),
+        };
+        Self {
+            fixture,
+            repository,
+            signer,
+            author,
+            commit,
+            tree,
+            scratch,
+        }
+    }
+
+    /// Returns an attestation of `label` at the project's commit.
+    pub(crate) fn envelope(&self, label: &str) -> Envelope {
+        self.envelope_by(&self.signer, label)
+    }
+
+    pub(crate) fn envelope_by(&self, signer: &FileSigner, label: &str) -> Envelope {
+        let statement = example(label, self.commit, self.tree, b"artifact");
+        Envelope::sign(IN_TOTO, &statement.to_bytes(), signer).unwrap()
+    }
+
+    pub(crate) fn record(&self, envelopes: &[Envelope]) -> Recorded {
+        let Self {
+            repository,
+            signer,
+            author,
+            ..
+        } = self;
+        record(repository, signer, author, now(), envelopes).unwrap()
+    }
+
+    /// The line of the allowed-signers file that trusts the project's key.
+    pub(crate) fn allowed_line(&self) -> String {
+        format!(
+            "ada@example.org {}\n",
+            self.signer.public_key().to_openssh()
+        )
+    }
+
+    pub(crate) fn allowed(&self) -> AllowedSigners {
+        AllowedSigners::parse(&self.allowed_line(), "allowed").unwrap()
+    }
 }
