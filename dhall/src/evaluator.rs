@@ -1,0 +1,236 @@
+//! The evaluator and the values that it gives to its host.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::error::Error;
+use crate::evaluate::{self, Machine};
+use crate::import::{Cache, Import, Importer, Resolver, normal_form, semantic_hash};
+use crate::limits::{Limits, Stop, with_stack};
+use crate::location::Location;
+use crate::print;
+use crate::problem::Problem;
+use crate::quote::Quoter;
+use crate::scope::{Name, Scope};
+use crate::syntax::Span;
+use crate::value::{Lazy, Val, find};
+
+/// Evaluates Dhall texts. Can be shared by threads; keeps what it imported.
+pub struct Evaluator {
+    importer: Arc<dyn Importer>,
+    limits: Limits,
+    cache: Cache,
+}
+
+/// The result of an evaluation.
+#[derive(Clone, Debug)]
+pub struct Evaluated {
+    /// The value.
+    pub value: Value,
+    /// Its type.
+    pub ty: Value,
+    /// Everything that the result depends on besides the text itself: direct
+    /// and indirect imports, those that were not there included; sorted.
+    pub imports: Vec<Import>,
+}
+
+impl Evaluator {
+    /// Returns an evaluator whose imports are read by `importer`.
+    #[must_use]
+    pub fn new(importer: Arc<dyn Importer>) -> Self {
+        Self {
+            importer,
+            limits: Limits::default(),
+            cache: Cache::default(),
+        }
+    }
+
+    /// Sets what each evaluation may use.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Checks and evaluates `text`, which comes from `location`.
+    ///
+    /// # Errors
+    /// [`Error`] when the text, or one that it imports, does not parse, cannot
+    /// be imported, is not well typed, or exceeds the limits.
+    pub fn evaluate(&self, location: &Location, text: &str) -> Result<Evaluated, Error> {
+        let source: Arc<str> = Arc::from(text);
+        let result = with_stack(|| {
+            let machine = Machine::new(self.limits);
+            let mut resolver = Resolver::new(&machine, &*self.importer, &self.cache);
+            let loaded = resolver.load(location, &source)?;
+            let embedded = &loaded.embedded;
+            for value in [&embedded.value, &embedded.ty] {
+                force_all(&machine, value).map_err(|stop| {
+                    Error::new(location, &source, Problem::stopped(Span::NONE, stop))
+                })?;
+            }
+            Ok(Evaluated {
+                value: Value::new(embedded.value.clone(), self.limits),
+                ty: Value::new(embedded.ty.clone(), self.limits),
+                imports: loaded.imports.into_iter().collect(),
+            })
+        });
+        result.unwrap_or_else(|stop| {
+            Err(Error::general(location, Problem::stopped(Span::NONE, stop)))
+        })
+    }
+}
+
+/// Evaluates the data of a value, down to functions.
+fn force_all(machine: &Machine, value: &Val) -> evaluate::Evaluated<()> {
+    machine.budget.step()?;
+    let part = |lazy: &Lazy| force_all(machine, &machine.force(lazy)?);
+    match value {
+        Val::Record(fields) | Val::RecordType(fields) => {
+            fields.iter().try_for_each(|(_, field)| part(field))
+        }
+        Val::Union(alternatives) => alternatives
+            .iter()
+            .filter_map(|(_, ty)| ty.as_ref())
+            .try_for_each(part),
+        Val::List(list) => list.iter().try_for_each(part),
+        Val::Some(inner) | Val::EmptyList(inner) => part(inner),
+        Val::Inject(inject) => inject.payload.iter().try_for_each(part),
+        Val::Call(_, arguments) => arguments.iter().try_for_each(part),
+        Val::Pi(binder) => part(&binder.domain),
+        _ => Ok(()),
+    }
+}
+
+/// A value of Dhall: data, a function, or a type. Closed, and evaluated down
+/// to functions. Cheap to clone.
+#[derive(Clone)]
+pub struct Value {
+    pub(crate) value: Val,
+    limits: Limits,
+}
+
+impl Value {
+    pub(crate) fn new(value: Val, limits: Limits) -> Self {
+        Self { value, limits }
+    }
+
+    /// Returns another value under the same limits.
+    pub(crate) fn with_value(&self, value: Val) -> Self {
+        Self::new(value, self.limits)
+    }
+
+    /// Returns a part; all parts of data are known.
+    fn part(&self, lazy: &Lazy) -> Option<Self> {
+        lazy.known()
+            .map(|value| Self::new(value.clone(), self.limits))
+    }
+
+    fn run<R: Send>(
+        &self,
+        work: impl FnOnce(&Machine) -> Result<R, Stop> + Send,
+    ) -> Result<R, Error> {
+        let limits = self.limits;
+        with_stack(|| work(&Machine::new(limits)))
+            .and_then(|result| result)
+            .map_err(|stop| {
+                let location = Location::Input("(value)".to_owned());
+                Error::general(&location, Problem::stopped(Span::NONE, stop))
+            })
+    }
+
+    /// Returns a field of a record or of a record type.
+    #[must_use]
+    pub fn field(&self, name: &str) -> Option<Self> {
+        match &self.value {
+            Val::Record(fields) | Val::RecordType(fields) => {
+                find(fields, name).and_then(|field| self.part(field))
+            }
+            _ => None,
+        }
+    }
+
+    /// Returns the fields of a record or of a record type, sorted by name.
+    #[must_use]
+    pub fn fields(&self) -> Option<Vec<(String, Self)>> {
+        let (Val::Record(fields) | Val::RecordType(fields)) = &self.value else {
+            return None;
+        };
+        let field = |(name, field): &(Name, Lazy)| Some((name.to_string(), self.part(field)?));
+        fields.iter().map(field).collect()
+    }
+
+    /// Applies a function. The caller knows that the argument has its type.
+    ///
+    /// # Errors
+    /// [`Error`] when the evaluation exceeds the limits.
+    pub fn apply(&self, argument: &Self) -> Result<Self, Error> {
+        let value = self.run(|machine| {
+            let result = machine.apply(&self.value, argument.value.clone().into())?;
+            force_all(machine, &result)?;
+            Ok(result)
+        })?;
+        Ok(Self::new(value, self.limits))
+    }
+
+    /// Returns the input and the output of a function type. An output that
+    /// depends on the input mentions its variable.
+    #[must_use]
+    pub fn function_type(&self) -> Option<(Self, Self)> {
+        let Val::Pi(binder) = &self.value else {
+            return None;
+        };
+        let domain = self.part(&binder.domain)?;
+        let codomain = self.run(|machine| {
+            let variable = Val::Free(Name::clone(&binder.name), 0);
+            let codomain = machine.instantiate(binder, variable.into())?;
+            force_all(machine, &codomain)?;
+            Ok(codomain)
+        });
+        Some((domain, Self::new(codomain.ok()?, self.limits)))
+    }
+
+    /// Returns the binary form of the α-β-normal form.
+    ///
+    /// # Errors
+    /// [`Error`] when the normal form exceeds the limits; never for data.
+    pub fn encode(&self) -> Result<Vec<u8>, Error> {
+        self.run(|machine| normal_form(machine, &self.value))
+    }
+
+    /// Returns the semantic hash: the sha256 of [`Value::encode`].
+    ///
+    /// # Errors
+    /// [`Error`] when the normal form exceeds the limits; never for data.
+    pub fn hash(&self) -> Result<[u8; 32], Error> {
+        self.run(|machine| semantic_hash(machine, &self.value))
+    }
+
+    /// Returns whether both have the same α-β-normal form. Values that cannot
+    /// be compared within the limits are not equivalent.
+    #[must_use]
+    pub fn equivalent(&self, other: &Self) -> bool {
+        self.run(|machine| machine.equivalent(&self.value, &other.value))
+            .unwrap_or(false)
+    }
+}
+
+/// The normal form, as Dhall.
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.run(|machine| {
+            let normal = Quoter::new(machine, Scope::default()).quote(&self.value)?;
+            Ok(print::print(&normal))
+        });
+        match text {
+            Ok(text) => f.write_str(&text),
+            Err(error) => write!(f, "{{- {} -}}", error.message()),
+        }
+    }
+}
+
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

@@ -1,0 +1,22 @@
+//! Imports: who reads them, and how they are resolved.
+
+mod importer;
+mod resolve;
+
+#[cfg(test)]
+pub(crate) use importer::sha256;
+pub use importer::{Chain, EmbeddedLibrary, ImportError, Importer, MemoryImporter};
+pub(crate) use resolve::{Cache, Resolver, normal_form, semantic_hash};
+
+use crate::location::Location;
+
+/// Something that a result depends on.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Import {
+    /// Where it is.
+    pub location: Location,
+    /// The semantic hash that it is pinned to.
+    pub sha256: Option<[u8; 32]>,
+    /// Whether it was there. The result depends on its absence, too.
+    pub found: bool,
+}

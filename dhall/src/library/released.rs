@@ -1,0 +1,2 @@
+/// Written by the example `release`.
+const RELEASED: &[Released] = &[];

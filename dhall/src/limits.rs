@@ -1,0 +1,171 @@
+//! What an evaluation may use: steps, the size of what it makes, and stack.
+//!
+//! Every Dhall program ends, but not every one ends soon: a few nested folds
+//! outlast the sun. An evaluation therefore counts its steps and the size of
+//! what it builds, and gives up with a clear error. Recursion runs on a thread
+//! with a large stack whose remaining room is measured, so that depth is an
+//! error too and never an overflow.
+
+use std::cell::Cell;
+
+/// What an evaluation may use before it is given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// How many reductions, comparisons and nodes of a result.
+    pub steps: u64,
+    /// How many bytes one text, and how many items one list may have.
+    pub size: usize,
+    /// How many bits a number may have.
+    pub bits: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            steps: 50_000_000,
+            size: 128 << 20,
+            bits: 1 << 20,
+        }
+    }
+}
+
+/// Why an evaluation was given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Stop {
+    /// The program nests too deeply for the stack.
+    #[error("this nests too deeply")]
+    TooDeep,
+    /// The program takes more steps than it may.
+    #[error("this takes too long to evaluate")]
+    TooLong,
+    /// A text, a list or a number is larger than it may be.
+    #[error("this makes a value that is too large")]
+    TooLarge,
+    /// The operating system did not give a thread.
+    #[error("cannot start a thread to evaluate on")]
+    NoThread,
+}
+
+/// Counts what one evaluation uses. Belongs to one thread.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    steps: Cell<u64>,
+    limits: Limits,
+}
+
+impl Budget {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self {
+            steps: Cell::new(limits.steps),
+            limits,
+        }
+    }
+
+    /// Counts one step of a recursive walk, and looks at the stack.
+    pub(crate) fn step(&self) -> Result<(), Stop> {
+        self.spend(1)?;
+        check_stack()
+    }
+
+    /// Counts several steps.
+    pub(crate) fn spend(&self, steps: u64) -> Result<(), Stop> {
+        let left = self.steps.get().checked_sub(steps).ok_or(Stop::TooLong)?;
+        self.steps.set(left);
+        Ok(())
+    }
+
+    /// Checks the length of a text in bytes, or of a list in items.
+    pub(crate) fn size(&self, length: usize) -> Result<(), Stop> {
+        if length > self.limits.size {
+            return Err(Stop::TooLarge);
+        }
+        Ok(())
+    }
+
+    /// Checks the size of a number.
+    pub(crate) fn bits(&self, bits: u64) -> Result<(), Stop> {
+        if bits > self.limits.bits {
+            return Err(Stop::TooLarge);
+        }
+        Ok(())
+    }
+}
+
+/// The stack of the evaluating thread. Only what is used becomes real memory.
+const STACK: usize = 512 << 20;
+
+/// What is left for calls that don't look at the stack themselves.
+const RESERVE: usize = 1 << 20;
+
+thread_local! {
+    /// The lowest address that a checked call may reach; 0 where unknown.
+    static FLOOR: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Runs `work` on a thread with a large stack, or here if this is one.
+pub(crate) fn with_stack<R: Send>(work: impl FnOnce() -> R + Send) -> Result<R, Stop> {
+    if FLOOR.get() != 0 {
+        return Ok(work());
+    }
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new()
+            .name("dhall".to_owned())
+            .stack_size(STACK);
+        let handle = thread
+            .spawn_scoped(scope, || {
+                FLOOR.set(stack_address().saturating_sub(STACK - RESERVE).max(1));
+                work()
+            })
+            .map_err(|_| Stop::NoThread)?;
+        match handle.join() {
+            Ok(result) => Ok(result),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
+}
+
+/// Fails when little stack is left.
+pub(crate) fn check_stack() -> Result<(), Stop> {
+    if stack_address() < FLOOR.get() {
+        return Err(Stop::TooDeep);
+    }
+    Ok(())
+}
+
+fn stack_address() -> usize {
+    let here = 0_u8;
+    std::ptr::from_ref(&here).addr()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dive(depth: u64) -> Result<u64, Stop> {
+        check_stack()?;
+        let below = std::hint::black_box(dive(std::hint::black_box(depth + 1)))?;
+        Ok(below + 1)
+    }
+
+    #[test]
+    fn depth_is_an_error() {
+        assert_eq!(with_stack(|| dive(0)), Ok(Err(Stop::TooDeep)));
+    }
+
+    #[test]
+    fn a_panic_passes_through() {
+        let result = std::panic::catch_unwind(|| with_stack(|| panic!("boom")));
+        assert!(result.is_err());
+    }
+
+    #[test]
+    fn steps_run_out() {
+        let budget = Budget::new(Limits {
+            steps: 2,
+            ..Limits::default()
+        });
+        assert_eq!(budget.step(), Ok(()));
+        assert_eq!(budget.spend(1), Ok(()));
+        assert_eq!(budget.step(), Err(Stop::TooLong));
+    }
+}

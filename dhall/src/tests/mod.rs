@@ -1,0 +1,28 @@
+//! Tests of the language as a whole.
+
+mod acceptance;
+
+use std::sync::Arc;
+
+use crate::error::Error;
+use crate::evaluate::Machine;
+use crate::import::{Cache, Importer, Resolver};
+use crate::limits::{Limits, with_stack};
+use crate::location::Location;
+use crate::syntax::Expr;
+
+/// Runs where the stack is large, with fresh limits.
+fn on_machine<R: Send>(work: impl FnOnce(&Machine) -> R + Send) -> R {
+    with_stack(|| work(&Machine::new(Limits::default()))).expect("a thread")
+}
+
+/// Parses and resolves a text that imports nothing but what `importer` has.
+fn resolve(
+    machine: &Machine,
+    importer: &dyn Importer,
+    location: &Location,
+    text: &str,
+) -> Result<Expr, Error> {
+    let cache = Cache::default();
+    Resolver::new(machine, importer, &cache).resolve_text(location, &Arc::from(text))
+}
