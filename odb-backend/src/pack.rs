@@ -247,7 +247,6 @@ impl Pack {
             let (mut bytes, mut inflate) = (Vec::new(), gix::zlib::Inflate::default());
             let found =
                 data.decode_entry(entry, &mut bytes, &mut inflate, &resolve, &mut *bases)?;
-            bytes.truncate(usize::try_from(found.object_size).unwrap_or(usize::MAX));
             let object = gix::objs::Data::new(&bytes, found.kind, gix::hash::Kind::Sha1);
             object.verify_checksum(&id.to_gix())?;
             Ok((ObjectKind::from_gix(found.kind), bytes))
