@@ -16,6 +16,8 @@ pub mod digest;
 pub mod fixture;
 pub mod import;
 pub mod layout;
+#[cfg(feature = "libgit2")]
+pub mod libgit2;
 pub mod local;
 pub mod manifest;
 pub mod odb;
