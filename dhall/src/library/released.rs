@@ -1,2 +1,47 @@
-/// Written by the example `release`.
-const RELEASED: &[Released] = &[];
+// Written by `cargo run -p straylight-dhall --example release`.
+
+/// Every release, in order.
+const RELEASED: &[Released] = &[
+    Released {
+        url: "https://straylight.cx/coeffects/v1.dhall",
+        sha256: "3259880d264a145f09599ff23459024680ecb7b6a93605fe1238999637a2348c",
+        bytes: include_bytes!(
+            "../../released/3259880d264a145f09599ff23459024680ecb7b6a93605fe1238999637a2348c.dhallb"
+        ),
+    },
+    Released {
+        url: "https://straylight.cx/targets/v1.dhall",
+        sha256: "30ece406a60a1e2fdc8bf46836c01f032ce5cd3ff03691c0818812eb03887660",
+        bytes: include_bytes!(
+            "../../released/30ece406a60a1e2fdc8bf46836c01f032ce5cd3ff03691c0818812eb03887660.dhallb"
+        ),
+    },
+    Released {
+        url: "https://straylight.cx/dice/v1.dhall",
+        sha256: "903be1bbda8a28154d1c3f8f75ce085778b9ee967408cc6a4961e380292f2542",
+        bytes: include_bytes!(
+            "../../released/903be1bbda8a28154d1c3f8f75ce085778b9ee967408cc6a4961e380292f2542.dhallb"
+        ),
+    },
+    Released {
+        url: "https://straylight.cx/toolchains/v1.dhall",
+        sha256: "c15f7785447c58c8439cdc94b6274e9bb0bccfe014f93205f9ebed122fb840e1",
+        bytes: include_bytes!(
+            "../../released/c15f7785447c58c8439cdc94b6274e9bb0bccfe014f93205f9ebed122fb840e1.dhallb"
+        ),
+    },
+    Released {
+        url: "https://straylight.cx/rules/command/v1.dhall",
+        sha256: "2c99850104631d2a5e401382d6d091903cc9f4f0b3b09ce1a53cf94a58f9e7fb",
+        bytes: include_bytes!(
+            "../../released/2c99850104631d2a5e401382d6d091903cc9f4f0b3b09ce1a53cf94a58f9e7fb.dhallb"
+        ),
+    },
+    Released {
+        url: "https://straylight.cx/rules/c/v1.dhall",
+        sha256: "8e86c1a4f3dae3a3b1032c61347bf12b806e57fc9a73221947951753fd47e301",
+        bytes: include_bytes!(
+            "../../released/8e86c1a4f3dae3a3b1032c61347bf12b806e57fc9a73221947951753fd47e301.dhallb"
+        ),
+    },
+];
