@@ -102,17 +102,42 @@ pub fn verify(
     question: &Question,
     candidates: &BTreeSet<Envelope>,
 ) -> Result<Verdict, RepoError> {
+    let log = LogState::read(repository, policy)?;
+    judge(repository, policy, question, candidates, &log)
+}
+
+/// Verifies like [`verify`], for a caller that has verified the log, or its
+/// newest part, itself and tells which envelopes it found there.
+///
+/// # Errors
+/// [`RepoError`] when the repository cannot be read.
+pub fn verify_against(
+    repository: &Repository,
+    policy: &Policy<'_>,
+    question: &Question,
+    candidates: &BTreeSet<Envelope>,
+    logged: BTreeSet<Sha256>,
+) -> Result<Verdict, RepoError> {
+    let log = LogState::Whole(logged);
+    judge(repository, policy, question, candidates, &log)
+}
+
+fn judge(
+    repository: &Repository,
+    policy: &Policy<'_>,
+    question: &Question,
+    candidates: &BTreeSet<Envelope>,
+    log: &LogState,
+) -> Result<Verdict, RepoError> {
     let tree = match question.commit {
         Some(commit) => Some(repository.read_commit(commit)?.tree),
         None => None,
     };
-    let log = LogState::read(repository, policy)?;
-    let judge = |envelope| {
+    let judged = candidates.iter().map(|envelope| {
         let mut judgement = Judgement::new(envelope);
-        judgement.run(policy, question, tree, &log);
+        judgement.run(policy, question, tree, log);
         judgement
-    };
-    let judged = candidates.iter().map(judge);
+    });
     let best = judged.max_by_key(|judgement| judgement.rank(question));
     Ok(best.map_or_else(missing, Judgement::into_verdict))
 }
