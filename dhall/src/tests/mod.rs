@@ -1,6 +1,8 @@
 //! Tests of the language as a whole.
 
 mod acceptance;
+mod limits;
+mod properties;
 
 use std::sync::Arc;
 
