@@ -27,6 +27,9 @@ use std::sync::Arc;
 
 use libgit2_sys as raw;
 
+/// The version of libgit2's bindings that [`open`] speaks.
+pub use git2;
+
 use crate::bucket::Bucket;
 use crate::odb::{BucketRepository, OdbError};
 use crate::pack::PackCache;

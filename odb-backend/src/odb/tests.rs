@@ -357,3 +357,70 @@ fn a_reader_keeps_its_view() {
     let refs: BTreeMap<_, _> = RefStore::refs(&before, "").unwrap().into_iter().collect();
     assert_eq!(refs, before.manifest().refs);
 }
+
+/// Kills imports at many moments; this test runs itself as the import.
+#[test]
+fn a_killed_import_leaves_the_old_or_the_new() {
+    const SOURCE: &str = "STRAYLIGHT_TEST_IMPORT_SOURCE";
+    const BUCKET: &str = "STRAYLIGHT_TEST_IMPORT_BUCKET";
+    if let Some(source) = std::env::var_os(SOURCE) {
+        let bucket = Bucket::open(&std::env::var(BUCKET).unwrap()).unwrap();
+        let repository = Repository::discover(source.as_ref()).unwrap();
+        import(&repository, &bucket, "x").unwrap();
+        return;
+    }
+    let (fixture, place) = (GitFixture::with_history(6), Place::new());
+    place.import(&fixture);
+    for round in 0..10 {
+        fixture.write("round.txt", format!("{round}\n"));
+        let new = fixture.commit("a round").parse().unwrap();
+        let old = place.open().unwrap().head().unwrap().id.unwrap();
+        let before = count_files(place.folder.path());
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args([
+                "--exact",
+                "odb::tests::a_killed_import_leaves_the_old_or_the_new",
+            ])
+            .env(SOURCE, fixture.path())
+            .env(BUCKET, place.bucket.url())
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        // Each round lets it come a few files further.
+        let ended = |child: &mut std::process::Child| child.try_wait().unwrap().is_some();
+        while count_files(place.folder.path()) < before + round / 2 && !ended(&mut child) {
+            std::thread::yield_now();
+        }
+        let _ = child.kill();
+        child.wait().unwrap();
+
+        let found = place.open().unwrap();
+        let head = found.head().unwrap().id.unwrap();
+        assert!(head == old || head == new, "round {round}");
+        let tree = found.read_commit(head).unwrap().tree;
+        assert!(found.read(tree).unwrap().is_some());
+        place.import(&fixture);
+        assert_eq!(place.open().unwrap().head().unwrap().id, Some(new));
+    }
+    assert_same(&fixture, &place.open().unwrap());
+    let listed = place.bucket.list("git").unwrap();
+    let known = |key: &String| {
+        ["/manifest", ".pack", ".idx"]
+            .iter()
+            .any(|end| key.ends_with(end))
+            || key.contains("/past/")
+    };
+    assert!(listed.iter().all(known), "{listed:?}");
+}
+
+/// Counts the files below a folder, temporary ones too.
+fn count_files(folder: &std::path::Path) -> usize {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return 0;
+    };
+    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    paths
+        .map(|path| if path.is_dir() { count_files(&path) } else { 1 })
+        .sum()
+}

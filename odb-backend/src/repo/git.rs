@@ -6,8 +6,8 @@ use std::process::{Command, Output, Stdio};
 use super::{RepoError, Repository};
 
 impl Repository {
-    /// Returns a `git` command that works on this repository and no other, and
-    /// whose messages are in English.
+    /// Returns a `git` command that works on this repository and no other, in
+    /// which ids name their content, and whose messages are in English.
     pub(super) fn git(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("git");
         command
@@ -16,6 +16,7 @@ impl Repository {
             .env("GIT_DIR", self.git_dir())
             .env("GIT_COMMON_DIR", self.common_dir())
             .env("GIT_NO_REPLACE_OBJECTS", "1")
+            .env("GIT_GRAFT_FILE", "/dev/null")
             .env("GIT_OPTIONAL_LOCKS", "0")
             .env("LC_ALL", "C")
             .env_remove("GIT_PREFIX")
