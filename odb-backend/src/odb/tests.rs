@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::digest::Digest;
 use crate::fixture::GitFixture;
@@ -11,7 +13,7 @@ use crate::import::{ImportError, ImportReport, import};
 use crate::layout;
 use crate::manifest::HeadTarget;
 use crate::refdb::RefStore;
-use crate::repo::{Expected, RefUpdate, Repository};
+use crate::repo::{EntryKind, Expected, RefUpdate, Repository, TreeEntry};
 
 struct Place {
     folder: tempfile::TempDir,
@@ -423,4 +425,95 @@ fn count_files(folder: &std::path::Path) -> usize {
     paths
         .map(|path| if path.is_dir() { count_files(&path) } else { 1 })
         .sum()
+}
+
+#[test]
+fn an_index_of_another_pack_is_refused() {
+    let (fixture, place) = (GitFixture::with_history(4), Place::new());
+    place.import(&fixture);
+    fixture.write("new.txt", "new\n");
+    fixture.commit("later");
+    place.import(&fixture);
+    let stored = manifest::read(&place.bucket, "x").unwrap().unwrap();
+    let mut packs = stored.manifest.packs.clone();
+    assert_eq!(packs.len(), 2);
+    let first = packs[0].idx;
+    packs[0].idx = packs[1].idx;
+    packs[1].idx = first;
+    // Every digest is right, and every file is there.
+    let draft = manifest::Draft {
+        head: stored.manifest.head.clone(),
+        refs: stored.manifest.refs.clone(),
+        packs,
+    };
+    manifest::publish(&place.bucket, "x", Some(&stored), draft).unwrap();
+    let found = place.open().unwrap();
+    let head = found.head().unwrap().id.unwrap();
+    for error in [
+        found.read(head).unwrap_err(),
+        found.header(head).unwrap_err(),
+    ] {
+        let expected = matches!(&error, OdbError::Pack(PackError::Malformed { reason, .. }) if reason.contains("another pack"));
+        assert!(expected, "{error}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+
+    /// Any content, brought by any number of imports, comes back byte by byte.
+    #[test]
+    fn any_content_survives(
+        stages in prop::collection::vec(
+            prop::collection::btree_map("[a-e]{1,2}", content(), 1..6),
+            1..4,
+        ),
+    ) {
+        let (fixture, place) = (GitFixture::init(&["--bare"]), Place::new());
+        let repository = Repository::open_git_dir(fixture.path()).unwrap();
+        let mut objects = Vec::new();
+        let mut parent = None;
+        for files in stages {
+            let entries = files.iter().map(|(name, bytes)| TreeEntry {
+                name: name.clone(),
+                kind: EntryKind::File,
+                id: repository.write_blob(bytes).unwrap(),
+            });
+            let entries: Vec<_> = entries.collect();
+            objects.extend(entries.iter().map(|entry| entry.id).zip(files.into_values()));
+            let tree = repository.write_tree(&entries).unwrap();
+            let parents = parent.map_or(String::new(), |id| format!("parent {id}\n"));
+            let who = "A <a@b> 1700000000 +0000";
+            let raw = format!("tree {tree}\n{parents}author {who}\ncommitter {who}\n\nstage\n");
+            let commit = repository.write_object(ObjectKind::Commit, raw.as_bytes()).unwrap();
+            objects.push((commit, raw.into_bytes()));
+            let update = RefUpdate {
+                name: "refs/heads/main".to_owned(),
+                new: Some(commit),
+                expected: parent.map_or(Expected::Absent, Expected::Is),
+            };
+            repository.update_refs(&[update], "stage").unwrap();
+            parent = Some(commit);
+            import(&repository, &place.bucket, "x").unwrap();
+        }
+        let found = place.open().unwrap();
+        for (id, bytes) in objects {
+            prop_assert_eq!(found.read(id).unwrap().unwrap().1, bytes);
+        }
+        fixture.git(&["fsck", "--strict"]);
+    }
+}
+
+/// Bytes that compress, that do not, that resemble each other, and none.
+fn content() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        Just(Vec::new()),
+        prop::collection::vec(any::<u8>(), 0..2_000),
+        (any::<u8>(), 0_usize..70_000).prop_map(|(byte, length)| vec![byte; length]),
+        (0_usize..500, any::<u8>()).prop_map(|(at, byte)| {
+            let mut text: Vec<u8> = (0..5_000_u32).flat_map(u32::to_be_bytes).collect();
+            text[at * 20] = byte;
+            text
+        }),
+    ]
 }
