@@ -20,6 +20,7 @@
 //! writer of the same key.
 
 mod folder;
+mod url;
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -29,7 +30,6 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak, mpsc};
 
-use data_encoding::HEXLOWER_PERMISSIVE;
 use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
@@ -38,6 +38,8 @@ use object_store::{
     GetOptions, GetRange, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload,
     UpdateVersion, WriteMultipart,
 };
+
+use url::{Place, parse};
 
 /// How much of a file is in memory while it is uploaded.
 const CHUNK: usize = 8 << 20;
@@ -423,50 +425,6 @@ impl Bucket {
             source: source.into(),
         }
     }
-}
-
-enum Place {
-    Folder(PathBuf),
-    Memory(String),
-}
-
-fn parse(url: &str) -> Result<Place, BucketError> {
-    let refuse = |cure| {
-        Err(BucketError::Unsupported {
-            url: url.to_owned(),
-            cure,
-        })
-    };
-    if let Some(name) = url.strip_prefix("memory:") {
-        return Ok(Place::Memory(name.to_owned()));
-    }
-    let Some((scheme, rest)) = url.split_once("://") else {
-        if url.is_empty() {
-            return refuse("name a folder, or `file:///folder`");
-        }
-        return Ok(Place::Folder(PathBuf::from(url)));
-    };
-    match scheme {
-        "file" if rest.starts_with('/') => match percent_decode(rest) {
-            Some(path) => Ok(Place::Folder(path)),
-            None => refuse("a `%` in a URL is followed by two hex digits"),
-        },
-        "file" => refuse("write `file:///folder`, with three slashes"),
-        "s3" | "r2" => refuse("S3 and R2 buckets come in a later release; use a folder"),
-        _ => refuse("known are a folder, `file:///folder` and `memory:`"),
-    }
-}
-
-fn percent_decode(text: &str) -> Option<PathBuf> {
-    use std::os::unix::ffi::OsStringExt as _;
-    let mut pieces = text.split('%');
-    let mut bytes = pieces.next()?.as_bytes().to_vec();
-    for piece in pieces {
-        let (hex, rest) = piece.as_bytes().split_at_checked(2)?;
-        bytes.extend(HEXLOWER_PERMISSIVE.decode(hex).ok()?);
-        bytes.extend_from_slice(rest);
-    }
-    Some(PathBuf::from(std::ffi::OsString::from_vec(bytes)))
 }
 
 /// Runs `future` on the threads of this module, and waits for it.

@@ -21,11 +21,13 @@
 //! through `refs.rs`, which is where `git cat-file --batch` would take over.
 
 mod config;
+mod error;
 mod git;
 mod index;
 mod object;
 mod oid;
 mod pack;
+mod quarantine;
 mod refs;
 mod revision;
 mod status;
@@ -34,20 +36,21 @@ mod tests;
 mod tree;
 mod write;
 
-use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use gix::ThreadSafeRepository;
 use gix::discover::upwards::TrustPolicy;
 
+pub use error::RepoError;
 pub use index::{Index, IndexEntry, IndexStat};
 pub use object::{Commit, ObjectKind, Signature};
 pub use oid::{ObjectId, ParseObjectIdError};
 pub use refs::{Expected, Head, RefUpdate};
 pub use tree::{EntryKind, TreeEntry};
+
+use quarantine::Quarantine;
 
 /// A git repository on disk, with or without a work tree.
 ///
@@ -62,154 +65,11 @@ pub struct Repository {
     quarantine: Option<Quarantine>,
 }
 
-/// Where git told a hook to read and write objects, beside the repository's own.
-struct Quarantine {
-    objects: PathBuf,
-    stores: Vec<Arc<gix::odb::Store>>,
-}
-
 impl fmt::Debug for Repository {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Repository")
             .field("git_dir", &self.git_dir)
             .finish_non_exhaustive()
-    }
-}
-
-/// What can go wrong with the user's repository.
-#[derive(Debug, thiserror::Error)]
-pub enum RepoError {
-    /// There is no repository here.
-    #[error("`{path}` is not in a git repository: run `git init` there, or change to one", path = path.display())]
-    NotFound {
-        /// Where the search began.
-        path: PathBuf,
-    },
-    /// The repository belongs to somebody else.
-    #[error("`{path}` belongs to another user; to trust it, run `git config --global --add safe.directory '{path}'`", path = path.display())]
-    Untrusted {
-        /// The repository.
-        path: PathBuf,
-    },
-    /// The repository is bare, and the operation needs files.
-    #[error("`{git_dir}` has no work tree: run this in a clone", git_dir = git_dir.display())]
-    NoWorkTree {
-        /// The bare repository.
-        git_dir: PathBuf,
-    },
-    /// The repository uses something that this program cannot read yet.
-    #[error("{what} is not supported yet: {cure}")]
-    Unsupported {
-        /// The feature.
-        what: String,
-        /// What to do instead.
-        cure: &'static str,
-    },
-    /// The repository could not be opened.
-    #[error("cannot open the repository `{path}`: {reason}", path = path.display())]
-    Open {
-        /// The repository.
-        path: PathBuf,
-        /// What git or the operating system says.
-        reason: String,
-    },
-    /// A ref cannot be read, or its name is no name of a ref.
-    #[error("cannot use the ref `{name}`: {reason}")]
-    Ref {
-        /// The full name of the ref, or the prefix of several.
-        name: String,
-        /// What is wrong.
-        reason: String,
-    },
-    /// The text names no commit, tree, blob or tag.
-    #[error("unknown revision `{rev}`: {reason}")]
-    UnknownRevision {
-        /// The text.
-        rev: String,
-        /// Why it names nothing.
-        reason: String,
-    },
-    /// An object that should exist does not.
-    #[error("object {id} is missing: try `git fsck`, or fetch it")]
-    MissingObject {
-        /// Its id.
-        id: ObjectId,
-    },
-    /// An object exists, and is of another kind than the operation needs.
-    #[error("object {id} is a {found}, not a {wanted}")]
-    WrongKind {
-        /// Its id.
-        id: ObjectId,
-        /// What it should be.
-        wanted: ObjectKind,
-        /// What it is.
-        found: ObjectKind,
-    },
-    /// An object's bytes are damaged, malformed or dangerous.
-    #[error("object {id} is corrupt: {reason}")]
-    Corrupt {
-        /// Its id.
-        id: ObjectId,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// A path in a tree or in the index is not UTF-8.
-    #[error("the path `{path}` in {place} is not UTF-8: rename it")]
-    NonUtf8Path {
-        /// The path, as well as it can be shown.
-        path: String,
-        /// The tree or index that has it.
-        place: String,
-    },
-    /// A ref is not, or no longer, what the caller expected, or somebody else
-    /// is moving it: read it again.
-    #[error("`{name}` was moved by somebody else")]
-    RefMoved {
-        /// The full name of the ref.
-        name: String,
-    },
-    /// A value in git's configuration cannot be used.
-    #[error("git configuration `{key}`: {reason}")]
-    Config {
-        /// The key.
-        key: String,
-        /// What is wrong with its value.
-        reason: String,
-    },
-    /// The `git` program could not be started.
-    #[error("cannot run `git`: {source}; install git, and check `PATH`")]
-    NoGit {
-        /// The cause.
-        source: io::Error,
-    },
-    /// The `git` program failed.
-    #[error("`{command}` failed: {message}")]
-    Git {
-        /// What was run.
-        command: String,
-        /// What it wrote to its standard error.
-        message: String,
-    },
-    /// An operation on a file failed.
-    #[error("cannot {action} `{path}`: {source}", path = path.display())]
-    Io {
-        /// What was tried, as a verb.
-        action: &'static str,
-        /// The file or folder.
-        path: PathBuf,
-        /// The cause.
-        source: io::Error,
-    },
-}
-
-impl RepoError {
-    fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
-        let path = path.into();
-        move |source| Self::Io {
-            action,
-            path,
-            source,
-        }
     }
 }
 
@@ -334,61 +194,6 @@ impl Repository {
         idle().push(repository);
         result
     }
-}
-
-impl Quarantine {
-    /// Opens the object folders that git's environment names, if it names any.
-    fn open(
-        objects: Option<OsString>,
-        alternates: Option<OsString>,
-    ) -> Result<Option<Self>, RepoError> {
-        let Some(objects) = objects.map(PathBuf::from) else {
-            return Ok(None);
-        };
-        let objects = objects
-            .canonicalize()
-            .map_err(RepoError::io("find", objects))?;
-        let mut folders = vec![objects.clone()];
-        folders.extend(alternates.iter().flat_map(|list| split_alternates(list)));
-        let stores = folders
-            .into_iter()
-            .filter(|folder| folder.is_dir())
-            .map(|folder| {
-                gix::odb::Store::at_opts(
-                    folder.clone(),
-                    gix::hash::Kind::Sha1,
-                    &mut std::iter::empty(),
-                    gix::odb::store::init::Options::default(),
-                )
-                .map(Arc::new)
-                .map_err(RepoError::io("open", folder))
-            })
-            .collect::<Result<_, _>>()?;
-        Ok(Some(Self { objects, stores }))
-    }
-}
-
-/// Splits `GIT_ALTERNATE_OBJECT_DIRECTORIES`: separated by colons; an element
-/// that begins with a double quote is a C string.
-fn split_alternates(list: &OsStr) -> Vec<PathBuf> {
-    use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-    let mut rest = list.as_bytes();
-    let mut folders = Vec::new();
-    while !rest.is_empty() {
-        let (folder, used) = match gix::quote::ansi_c::undo(rest.into()) {
-            Ok((unquoted, used)) if rest[0] == b'"' => (unquoted.to_vec(), used),
-            _ => {
-                let end = rest.iter().position(|byte| *byte == b':');
-                let end = end.unwrap_or(rest.len());
-                (rest[..end].to_vec(), end)
-            }
-        };
-        if !folder.is_empty() {
-            folders.push(PathBuf::from(OsString::from_vec(folder)));
-        }
-        rest = rest[used..].strip_prefix(b":").unwrap_or(&rest[used..]);
-    }
-    folders
 }
 
 fn open_options(trust: gix::sec::Trust) -> gix::open::Options {

@@ -27,12 +27,14 @@ impl Repository {
             Some(work_tree) => command.env("GIT_WORK_TREE", work_tree),
             None => command.env_remove("GIT_WORK_TREE"),
         };
-        if self.quarantine.is_none() {
-            command
+        match &self.quarantine {
+            // Absolute: this command has another current folder.
+            Some(quarantine) => command.env("GIT_OBJECT_DIRECTORY", &quarantine.objects),
+            None => command
                 .env_remove("GIT_OBJECT_DIRECTORY")
                 .env_remove("GIT_ALTERNATE_OBJECT_DIRECTORIES")
-                .env_remove("GIT_QUARANTINE_PATH");
-        }
+                .env_remove("GIT_QUARANTINE_PATH"),
+        };
         command
     }
 

@@ -8,6 +8,7 @@ use std::process::Command;
 
 use proptest::prelude::*;
 
+use super::quarantine::split_alternates;
 use super::*;
 use crate::fixture::{GitFixture, hermetic};
 

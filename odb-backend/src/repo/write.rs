@@ -6,7 +6,7 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use gix::objs::Write as _;
 
@@ -54,27 +54,14 @@ impl Repository {
             .tempdir_in(&objects)
             .map_err(RepoError::io("create a folder in", &objects))?;
         let loose = gix::odb::loose::Store::at(temporary.path(), gix::hash::Kind::Sha1);
-        loose
-            .write_buf(kind.to_gix(), bytes)
-            .map_err(|error| RepoError::Io {
-                action: "write an object in",
-                path: objects.clone(),
-                source: io::Error::other(describe(&error)),
-            })?;
-        let written = loose.object_path(&id.to_gix());
-        let hex = id.to_string();
-        let folder = objects.join(&hex[..2]);
-        let publish = || {
-            File::open(&written)?.sync_all()?;
-            match fs::create_dir(&folder) {
-                Ok(()) => File::open(&objects)?.sync_all()?,
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(error),
-            }
-            fs::rename(&written, folder.join(&hex[2..]))?;
-            File::open(&folder)?.sync_all()
-        };
-        publish().map_err(RepoError::io("write", folder.join(&hex[2..])))?;
+        let written = loose.write_buf(kind.to_gix(), bytes);
+        written.map_err(|error| RepoError::Io {
+            action: "write an object in",
+            path: objects.clone(),
+            source: io::Error::other(describe(&error)),
+        })?;
+        publish(&loose.object_path(&id.to_gix()), &objects, id)
+            .map_err(RepoError::io("write an object in", &objects))?;
         Ok(id)
     }
 
@@ -85,6 +72,20 @@ impl Repository {
             None => self.common_dir().join("objects"),
         }
     }
+}
+
+/// Syncs a finished loose object and gives it its name.
+fn publish(written: &Path, objects: &Path, id: ObjectId) -> io::Result<()> {
+    File::open(written)?.sync_all()?;
+    let hex = id.to_string();
+    let folder = objects.join(&hex[..2]);
+    match fs::create_dir(&folder) {
+        Ok(()) => File::open(objects)?.sync_all()?,
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(error),
+    }
+    fs::rename(written, folder.join(&hex[2..]))?;
+    File::open(&folder)?.sync_all()
 }
 
 fn encode_tree(entries: &[TreeEntry]) -> Result<Vec<u8>, RepoError> {

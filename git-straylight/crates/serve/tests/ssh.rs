@@ -1,5 +1,7 @@
 //! Stock `git` and `ssh` against a real sshd that serves a folder bucket.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may panic")]
+
 use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};

@@ -102,7 +102,7 @@ fn a_session_leaves_nothing_and_heals_what_others_left() {
         "the living stay"
     );
     drop((other, third));
-    assert_eq!(place.left(), [PathBuf::new(); 0]);
+    assert_eq!(place.left(), Vec::<PathBuf>::new());
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn sessions_at_once_do_not_disturb_each_other() {
             });
         }
     });
-    assert_eq!(place.left(), [PathBuf::new(); 0]);
+    assert_eq!(place.left(), Vec::<PathBuf>::new());
 }
 
 #[test]
@@ -131,5 +131,5 @@ fn a_session_that_cannot_be_made_leaves_nothing() {
     manifest.packs[0].idx = Digest::of(b"not there");
     let error = SessionDir::create(&manifest, &place.bucket, "x", &place.cache).unwrap_err();
     assert!(matches!(error, PackError::Missing { .. }), "{error}");
-    assert_eq!(place.left(), [PathBuf::new(); 0]);
+    assert_eq!(place.left(), Vec::<PathBuf>::new());
 }
