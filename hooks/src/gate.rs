@@ -10,6 +10,10 @@
 //!
 //! Earlier entries were judged when they were accepted and are not judged again,
 //! so a push costs what it adds. Everything that cannot be read refuses.
+//!
+//! A limit: git does not tell the hook whether a push is atomic. When one that
+//! is not loses a race for the log after the verdict, its branch can move before
+//! the attestation that was judged is in the log; pushing the log again heals it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -104,6 +108,12 @@ pub fn pre_receive(
         signers,
         now,
     };
+    for (update, _) in &guarded {
+        verdict.refusals.extend(gate.check_old(update)?);
+    }
+    if !verdict.is_accepted() {
+        return Ok(verdict);
+    }
     let attested = gate.read_attestations(updates, &mut verdict)?;
     for (update, names) in guarded {
         if names.iter().any(|name| is_ours(name)) {
@@ -169,6 +179,16 @@ struct Attested {
 }
 
 impl Gate<'_> {
+    /// Refuses a push that expects another value of a ref than the one that is
+    /// judged here: git itself only compares the pusher's expectation with what
+    /// the ref is when it moves, which may be later.
+    fn check_old(&self, update: &Update) -> Result<Option<Refusal>, RepoError> {
+        let now = self.repository.read_ref(&update.name)?;
+        let problem = "the ref has moved since the push began".to_owned();
+        let cure = "Run `git fetch`, and push again.";
+        Ok((now != update.old).then(|| refusal(update, problem, cure)))
+    }
+
     /// Checks what the push does to the log and the notes.
     fn read_attestations(
         &self,

@@ -18,7 +18,7 @@ use straylight_attest::{Envelope, Statement};
 use straylight_odb::fixture::GitFixture;
 use straylight_odb::{ObjectId, Repository, Sha256};
 
-use crate::{GateConfig, install, parse_updates, pre_receive};
+use crate::{GateConfig, Update, install, parse_updates, pre_receive};
 
 const ROLE: &str = "STRAYLIGHT_TEST_GATE";
 const MAIN: &str = "main";
@@ -521,4 +521,32 @@ fn notes_that_were_wrong_before_can_be_made_right() {
     setup
         .push(&[MAIN, LOG_REF, &format!("+{NOTES_REF}")])
         .unwrap();
+}
+
+#[test]
+fn a_ref_that_moved_since_the_push_began_is_refused() {
+    let setup = Setup::new();
+    let recorded = setup.attest();
+    setup.push_all().unwrap();
+    let server = Repository::discover(setup.server.path()).unwrap();
+    let config = GateConfig::read(&server).unwrap();
+    let judge = |old: Option<ObjectId>, new: ObjectId, name: &str| {
+        let name = name.to_owned();
+        let updates = [Update {
+            old,
+            new: Some(new),
+            name,
+        }];
+        pre_receive(&server, &updates, &config, now()).unwrap()
+    };
+    for (name, tip) in [("refs/heads/main", setup.head()), (LOG_REF, recorded.log)] {
+        assert!(judge(Some(tip), tip, name).is_accepted());
+        for old in [None, Some(ObjectId::from_raw([7; 20]))] {
+            let verdict = judge(old, tip, name);
+            let [refusal] = verdict.refusals.as_slice() else {
+                panic!("{verdict:?}");
+            };
+            assert!(refusal.problem.contains("has moved"), "{refusal}");
+        }
+    }
 }

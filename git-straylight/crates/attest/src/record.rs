@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use straylight_odb::repo::{Expected, RefUpdate};
-use straylight_odb::{ObjectId, RepoError, Repository};
+use straylight_odb::{ObjectId, RepoError, Repository, Sha256};
 
 use crate::dsse::{Envelope, Signer};
 use crate::log::{self, LOG_REF, LogError};
 use crate::notes::{self, NOTES_REF, NotesError, View};
 use crate::signed_commit::{self, Author, Draft, SignedCommitError};
+use crate::statement::Statement;
 
 /// How often a lost race for the refs is run again.
 const ATTEMPTS: usize = 32;
@@ -159,16 +160,56 @@ fn publish(repository: &Repository, old: Tips, new: Recorded) -> Result<Recorded
     Ok(new)
 }
 
-/// Returns the envelopes about `commit` that the notes show.
+/// Returns the envelopes about `commit`: those that the notes show, or without
+/// notes those in the log. Nothing is authenticated by this.
 ///
 /// # Errors
-/// [`NotesError`].
+/// [`NotesError`]; [`NotesError::Line`] when a note was tampered with.
 pub fn candidates(
     repository: &Repository,
     commit: ObjectId,
 ) -> Result<BTreeSet<Envelope>, NotesError> {
     match repository.read_ref(NOTES_REF)? {
         Some(tip) => notes::read(repository, tip, commit),
-        None => Ok(BTreeSet::new()),
+        None => Ok(search(repository, |statement| {
+            statement.source.commit == commit
+        })?),
     }
+}
+
+/// Returns the envelopes in the log with a subject of this sha256, of any
+/// commit. Nothing is authenticated by this.
+///
+/// # Errors
+/// [`RepoError`] when the repository cannot be read.
+pub fn candidates_for_artifact(
+    repository: &Repository,
+    sha256: Sha256,
+) -> Result<BTreeSet<Envelope>, RepoError> {
+    search(repository, |statement| {
+        let mut subjects = statement.subjects.iter();
+        subjects.any(|subject| subject.sha256 == sha256)
+    })
+}
+
+/// Searches the log from its tip down to the first entry that does not hold;
+/// that it does not is for [`crate::verify()`] to report.
+fn search(
+    repository: &Repository,
+    wanted: impl Fn(&Statement) -> bool,
+) -> Result<BTreeSet<Envelope>, RepoError> {
+    let mut found = BTreeSet::new();
+    let mut next = repository.read_ref(LOG_REF)?;
+    while let Some(id) = next {
+        let entry = match log::read_entry(repository, id) {
+            Ok(entry) => entry,
+            Err(LogError::Repository(error)) => return Err(error),
+            Err(_) => break,
+        };
+        next = entry.parent;
+        found.extend(entry.envelopes.into_iter().filter(|envelope| {
+            Statement::from_bytes(envelope.payload()).is_ok_and(|statement| wanted(&statement))
+        }));
+    }
+    Ok(found)
 }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::notes::{self, NOTES_REF};
-use crate::record::{RecordError, candidates, rebuild, record};
+use crate::record::{RecordError, candidates, candidates_for_artifact, rebuild, record};
 use crate::ssh::generate;
 use crate::testing::{Project, now};
 use straylight_odb::repo::{Expected, ObjectKind, RefUpdate};
@@ -343,4 +343,35 @@ fn nothing_moves_when_nothing_can_be_recorded() {
     };
     repository.update_refs(&[update], "test").unwrap();
     assert!(repository.read_ref(NOTES_REF).unwrap().is_none());
+}
+
+#[test]
+fn attestations_are_found_by_commit_and_by_artifact() {
+    let project = Project::new();
+    let repository = &project.repository;
+    let artifact = Sha256::of(b"artifact");
+    let found = || candidates_for_artifact(repository, artifact).unwrap();
+    assert!(found().is_empty());
+    let (a, b) = (project.envelope("//a:a"), project.envelope("//b:b"));
+    let first = project.record(std::slice::from_ref(&a)).log;
+    let second = project.record(std::slice::from_ref(&b)).log;
+    let both: BTreeSet<_> = [a, b.clone()].into();
+    assert_eq!(found(), both);
+    let other = candidates_for_artifact(repository, Sha256::of(b"other")).unwrap();
+    assert!(other.is_empty());
+    // A clone that fetched only the log finds the same.
+    project.fixture.git(&["update-ref", "-d", NOTES_REF]);
+    assert_eq!(candidates(repository, project.commit).unwrap(), both);
+    let absent = candidates(repository, ObjectId::from_raw([9; 20])).unwrap();
+    assert!(absent.is_empty());
+    // What lies under a forged entry is out of reach.
+    let parent = format!("parent {first}\n");
+    let forged = forge(&project, second, &parent, "");
+    let envelopes = std::slice::from_ref(&b);
+    let Project { signer, author, .. } = &project;
+    let tip = append(repository, signer, author, now(), Some(forged), envelopes).unwrap();
+    project
+        .fixture
+        .git(&["update-ref", LOG_REF, &tip.to_string()]);
+    assert_eq!(found(), [b].into());
 }
