@@ -15,16 +15,15 @@
 //! is not loses a race for the log after the verdict, its branch can move before
 //! the attestation that was judged is in the log; pushing the log again heals it.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod published;
 
 use jiff::Timestamp;
-use straylight_attest::allowed_signers::Moment;
-use straylight_attest::log::{self, Entry, LOG_REF};
-use straylight_attest::notes::{self, NOTES_REF, NotesError, View};
-use straylight_attest::{
-    AllowedSigners, Envelope, Outcome, Policy, Question, Status, Verdict, verify,
-};
-use straylight_odb::{ObjectId, RepoError, Repository, Sha256};
+use straylight_attest::log::LOG_REF;
+use straylight_attest::notes::{NOTES_REF, NotesError};
+use straylight_attest::{AllowedSigners, Outcome, Policy, Question, Status, Verdict, verify};
+use straylight_odb::{ObjectId, RepoError, Repository};
+
+use published::Published;
 
 use crate::config::GateConfig;
 use crate::update::Update;
@@ -74,30 +73,21 @@ pub fn pre_receive(
     config: &GateConfig,
     now: Timestamp,
 ) -> Result<PushVerdict, RepoError> {
-    let mut verdict = PushVerdict::default();
     let mut guarded = Vec::new();
     for update in updates {
-        let names = real_names(repository, &update.name);
-        if names
-            .iter()
-            .any(|name| config.protects(name) || is_ours(name))
-        {
-            guarded.push((update, names));
+        if let Some(guard) = Guard::of(repository, config, &update.name) {
+            guarded.push((update, guard));
         }
     }
+    let mut verdict = PushVerdict::default();
     if guarded.is_empty() {
         return Ok(verdict);
     }
     let signers = match &config.signers {
         Ok(signers) => signers,
         Err(error) => {
-            let refuse = |(update, _): &(&Update, Vec<String>)| {
-                refusal(
-                    update,
-                    error.to_string(),
-                    "This is for the server's administrator.",
-                )
-            };
+            let cure = "This is for the server's administrator.";
+            let refuse = |(update, _): &(&Update, Guard)| refusal(update, error.to_string(), cure);
             verdict.refusals = guarded.iter().map(refuse).collect();
             return Ok(verdict);
         }
@@ -108,26 +98,34 @@ pub fn pre_receive(
         signers,
         now,
     };
-    for (update, _) in &guarded {
-        verdict.refusals.extend(gate.check_old(update)?);
-    }
-    if !verdict.is_accepted() {
-        return Ok(verdict);
-    }
-    let attested = gate.read_attestations(updates, &mut verdict)?;
-    for (update, names) in guarded {
-        if names.iter().any(|name| is_ours(name)) {
-            // Judged above; through another name, it would not have been.
-            if !is_ours(&update.name) {
-                let problem = "it is another name of the log or the notes".to_owned();
-                let cure = "Push to the refs themselves.";
-                verdict.refusals.push(refusal(update, problem, cure));
-            }
-            continue;
-        }
-        gate.check_protected(update, &attested, &mut verdict)?;
-    }
+    gate.judge(updates, &guarded, &mut verdict)?;
     Ok(verdict)
+}
+
+/// Why a ref is guarded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Guard {
+    /// It is the log or the notes.
+    Ours,
+    /// It is another name of the log or the notes.
+    Alias,
+    /// The configuration protects it.
+    Protected,
+}
+
+impl Guard {
+    fn of(repository: &Repository, config: &GateConfig, name: &str) -> Option<Self> {
+        if is_ours(name) {
+            return Some(Self::Ours);
+        }
+        let names = real_names(repository, name);
+        if names.iter().any(|name| is_ours(name)) {
+            Some(Self::Alias)
+        } else {
+            let protected = names.iter().any(|name| config.protects(name));
+            protected.then_some(Self::Protected)
+        }
+    }
 }
 
 fn is_ours(name: &str) -> bool {
@@ -170,14 +168,6 @@ struct Gate<'a> {
     now: Timestamp,
 }
 
-/// What the push says about commits.
-struct Attested {
-    /// The notes after the push.
-    notes: Option<ObjectId>,
-    /// The envelopes that the push adds to the log.
-    logged: BTreeSet<Sha256>,
-}
-
 impl Gate<'_> {
     /// Refuses a push that expects another value of a ref than the one that is
     /// judged here: git itself only compares the pusher's expectation with what
@@ -189,194 +179,91 @@ impl Gate<'_> {
         Ok((now != update.old).then(|| refusal(update, problem, cure)))
     }
 
-    /// Checks what the push does to the log and the notes.
-    fn read_attestations(
+    fn judge(
         &self,
         updates: &[Update],
+        guarded: &[(&Update, Guard)],
         verdict: &mut PushVerdict,
-    ) -> Result<Attested, RepoError> {
-        let find = |name: &str| updates.iter().find(|update| update.name == name);
-        let (log, notes) = (find(LOG_REF), find(NOTES_REF));
-        let mut attested = Attested {
-            notes: self.repository.read_ref(NOTES_REF)?,
-            logged: BTreeSet::new(),
-        };
-        let old_notes = attested.notes;
-        let mut entries = Vec::new();
-        if let Some(update) = log {
-            match self.check_log(update)? {
-                Ok(added) => entries = added,
-                Err(refused) => verdict.refusals.push(refused),
-            }
-        }
-        if let Some(update) = notes {
-            if update.new.is_none() {
-                let cure = "Nothing has to be deleted to attest.";
-                let problem = "the notes may not be deleted".to_owned();
+    ) -> Result<(), RepoError> {
+        for (update, guard) in guarded {
+            verdict.refusals.extend(self.check_old(update)?);
+            if *guard == Guard::Alias {
+                let problem = "it is another name of the log or the notes".to_owned();
+                let cure = "Push to the refs themselves.";
                 verdict.refusals.push(refusal(update, problem, cure));
             }
-            attested.notes = update.new.or(old_notes);
         }
-        let Some(update) = notes.or(log).filter(|_| verdict.is_accepted()) else {
-            return Ok(attested);
-        };
-        let log = log.and_then(|update| update.new);
-        if let Err(problem) = self.check_notes(&entries, log, old_notes, attested.notes) {
-            let cure = "Run `git straylight sync`, and push the log and the notes together: `git \
-                        push --atomic origin refs/straylight/log refs/notes/straylight`.";
-            verdict.refusals.push(refusal(update, problem, cure));
+        if !verdict.is_accepted() {
+            return Ok(());
         }
-        let envelopes = entries.iter().flat_map(|entry| &entry.envelopes);
-        attested.logged = envelopes.map(Envelope::digest).collect();
-        Ok(attested)
-    }
-
-    /// Returns the entries that an update adds to the log.
-    fn check_log(&self, update: &Update) -> Result<Result<Vec<Entry>, Refusal>, RepoError> {
-        let Some(new) = update.new else {
-            let problem = "the log may not be deleted".to_owned();
-            return Ok(Err(refusal(update, problem, "The log only grows.")));
-        };
-        let known = self.repository.read_ref(LOG_REF)?;
-        let moment = Moment::At(self.now);
-        let added = log::verify(self.repository, new, known, self.signers, moment);
-        Ok(added.map_err(|error| {
-            let cure = "Run `git fetch origin refs/straylight/log`, then `git straylight sync`, \
-                        and push again.";
-            refusal(update, error.to_string(), cure)
-        }))
-    }
-
-    /// Checks that the notes of every touched commit are what the log gives.
-    fn check_notes(
-        &self,
-        added: &[Entry],
-        log: Option<ObjectId>,
-        old: Option<ObjectId>,
-        new: Option<ObjectId>,
-    ) -> Result<(), String> {
-        let fresh = notes::view(added).map_err(|error| error.to_string())?;
-        let touched = self
-            .touched(&fresh, old, new)
-            .map_err(|error| error.to_string())?;
-        let mut whole = None;
-        for commit in touched {
-            let shown = self.note(new, commit).map_err(|error| error.to_string())?;
-            let mut given = fresh.get(&commit).cloned().unwrap_or_default();
-            // A note that cannot be read gives nothing: the log has the truth.
-            given.extend(self.note(old, commit).unwrap_or_default());
-            if shown == given {
-                continue;
-            }
-            // The old note may have been wrong: ask the whole log.
-            if whole.is_none() {
-                whole = Some(self.whole_view(log).map_err(|error| error.to_string())?);
-            }
-            let whole = whole.as_ref().and_then(|view| view.get(&commit));
-            if whole.cloned().unwrap_or_default() != shown {
-                return Err(format!(
-                    "the note of commit {commit} is not what the log gives"
-                ));
+        let published = self.check_published(updates, verdict)?;
+        for (update, guard) in guarded {
+            if *guard == Guard::Protected {
+                self.check_protected(update, &published, verdict)?;
             }
         }
         Ok(())
     }
 
-    fn note(
-        &self,
-        tip: Option<ObjectId>,
-        commit: ObjectId,
-    ) -> Result<BTreeSet<Envelope>, NotesError> {
-        match tip {
-            Some(tip) => notes::read(self.repository, tip, commit),
-            None => Ok(BTreeSet::new()),
-        }
-    }
-
-    fn touched(
-        &self,
-        fresh: &View,
-        old: Option<ObjectId>,
-        new: Option<ObjectId>,
-    ) -> Result<BTreeSet<ObjectId>, RepoError> {
-        let list = |tip: Option<ObjectId>| match tip {
-            Some(tip) => notes::list(self.repository, tip),
-            None => Ok(BTreeMap::new()),
-        };
-        let mut touched: BTreeSet<_> = fresh.keys().copied().collect();
-        if old != new {
-            let (old, new) = (list(old)?, list(new)?);
-            let commits = old.keys().chain(new.keys());
-            touched.extend(commits.filter(|commit| old.get(commit) != new.get(commit)));
-        }
-        Ok(touched)
-    }
-
-    fn whole_view(&self, log: Option<ObjectId>) -> Result<View, Box<dyn std::error::Error>> {
-        let tip = match log {
-            Some(tip) => Some(tip),
-            None => self.repository.read_ref(LOG_REF)?,
-        };
-        let entries = match tip {
-            Some(tip) => log::read(self.repository, tip, None)?,
-            None => Vec::new(),
-        };
-        Ok(notes::view(&entries)?)
-    }
-
     fn check_protected(
         &self,
         update: &Update,
-        attested: &Attested,
+        published: &Published,
         verdict: &mut PushVerdict,
     ) -> Result<(), RepoError> {
-        let Some(new) = update.new else {
-            let problem = "it is protected and may not be deleted".to_owned();
-            let cure = "Ask an administrator of the server.";
-            verdict.refusals.push(refusal(update, problem, cure));
-            return Ok(());
-        };
-        let tip = match self.repository.read_commit(new) {
-            Ok(commit) => commit.id,
-            Err(RepoError::WrongKind { .. }) => {
-                let problem = format!("{new} is no commit, and the ref is protected");
-                verdict
-                    .refusals
-                    .push(refusal(update, problem, "Push a commit."));
+        let tip = match self.new_tip(update)? {
+            Ok(tip) => tip,
+            Err(refused) => {
+                verdict.refusals.push(refused);
                 return Ok(());
             }
-            Err(error) => return Err(error),
         };
-        // What the ref is, not what the pusher says that it is.
-        if let Some(old) = self.repository.read_ref(&update.name)?
-            && !self.repository.is_ancestor(old, new)?
-        {
-            let problem = format!("{tip} does not continue {old}, and the ref is protected");
-            let cure = "Rebase onto the ref, attest the new commit, and push without `--force`.";
-            verdict.refusals.push(refusal(update, problem, cure));
-            return Ok(());
-        }
-        let verdicts = match self.verdicts(tip, attested) {
+        let verdicts = match self.verdicts(tip, published) {
             Ok(verdicts) => verdicts,
             Err(NotesError::Repository(error)) => return Err(error),
             Err(error) => {
                 let cure = "Run `git straylight sync`, and push the notes again.";
-                verdict
-                    .refusals
-                    .push(refusal(update, error.to_string(), cure));
+                let refused = refusal(update, error.to_string(), cure);
+                verdict.refusals.push(refused);
                 return Ok(());
             }
         };
         let before = verdict.refusals.len();
         for (label, found) in self.labels().into_iter().zip(&verdicts) {
             if !found.is_verified() {
-                verdict.refusals.push(unattested(update, tip, label, found));
+                let refused = unattested(update, tip, label, found);
+                verdict.refusals.push(refused);
             }
         }
         if verdict.refusals.len() == before {
             verdict.verified.push((update.name.clone(), verdicts));
         }
         Ok(())
+    }
+
+    /// Returns the commit that a protected ref moves to, when it goes forward.
+    fn new_tip(&self, update: &Update) -> Result<Result<ObjectId, Refusal>, RepoError> {
+        let Some(new) = update.new else {
+            let problem = "it is protected and may not be deleted".to_owned();
+            let cure = "Ask an administrator of the server.";
+            return Ok(Err(refusal(update, problem, cure)));
+        };
+        let tip = match self.repository.read_commit(new) {
+            Ok(commit) => commit.id,
+            Err(RepoError::WrongKind { .. }) => {
+                let problem = format!("{new} is no commit, and the ref is protected");
+                return Ok(Err(refusal(update, problem, "Push a commit.")));
+            }
+            Err(error) => return Err(error),
+        };
+        if let Some(old) = update.old
+            && !self.repository.is_ancestor(old, new)?
+        {
+            let problem = format!("{tip} does not continue {old}, and the ref is protected");
+            let cure = "Rebase onto the ref, attest the new commit, and push without `--force`.";
+            return Ok(Err(refusal(update, problem, cure)));
+        }
+        Ok(Ok(tip))
     }
 
     /// Returns the required labels; one that stands for any when there is none.
@@ -388,8 +275,8 @@ impl Gate<'_> {
         labels.map(|label| Some(label.as_str())).collect()
     }
 
-    fn verdicts(&self, tip: ObjectId, attested: &Attested) -> Result<Vec<Verdict>, NotesError> {
-        let candidates = self.note(attested.notes, tip)?;
+    fn verdicts(&self, tip: ObjectId, published: &Published) -> Result<Vec<Verdict>, NotesError> {
+        let candidates = self.note(published.notes, tip)?;
         let policy = Policy {
             builders: self.config.builders.clone(),
             ..Policy::new(self.signers, self.now)
@@ -400,7 +287,7 @@ impl Gate<'_> {
                 label: label.map(str::to_owned),
                 ..Question::default()
             };
-            let logged = attested.logged.clone();
+            let logged = published.logged.clone();
             verify::verify_against(self.repository, &policy, &question, &candidates, logged)
         };
         let verdicts = self.labels().into_iter().map(judge);
