@@ -1,1 +1,28 @@
-//! Filled in by the commits that follow.
+//! Runs an action in an isolated sandbox, and stores what it made.
+//!
+//! An action is a REAPI message ([`reapi`]) over trees of files ([`merkle`]);
+//! an [`Executor`] turns a [`Request`] into an [`Outcome`]; a [`trace::Trace`]
+//! records it. This crate knows no targets, no languages and no trust. It is
+//! the only one that is specific to Linux.
+
+pub mod action;
+mod capped;
+pub mod capture;
+mod collect;
+pub mod merkle;
+pub mod namespace;
+pub mod reapi;
+mod staging;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod toolchains;
+pub mod trace;
+
+pub use action::{
+    BuiltAction, Cancellation, Description, ExecError, Executor, Isolation, Outcome, Output,
+    OutputContent, Rejected, Request, Status, Usage, build_action, command,
+};
+pub use capture::{CaptureError, Captured, CapturedPosix, capture_gcc, capture_posix};
+pub use merkle::{InputTree, Node, TreeError};
+pub use namespace::{NamespaceExecutor, helper_main_if_requested};
+pub use trace::Trace;

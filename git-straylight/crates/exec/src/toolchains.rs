@@ -1,0 +1,165 @@
+//! Toolchains on disk: stored trees that sandboxes use as their root.
+//!
+//! `toolchains/{sha256}/tree` in the cache, made once from the store and
+//! shared by all who use the cache. Its files are hard links to blobs, always
+//! seen through a read-only mount. A tree is put together under another name
+//! and renamed, so nobody sees half of one; it is checked, file by file but
+//! without reading them, when an executor first uses it, and made again when
+//! anything differs.
+//!
+//! The folders on which a sandbox mounts things are added to the root of the
+//! tree if it lacks them. Nobody ever sees what is in them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use straylight_odb::local::BLOB_MTIME;
+use straylight_odb::{Digest, LocalStore};
+
+use crate::action::ExecError;
+use crate::merkle::{self, Node};
+use crate::staging::{make_folder, make_link, remove_tree, set_time};
+
+/// Where a sandbox mounts things.
+const MOUNT_POINTS: [&str; 4] = ["build", "dev", "proc", "tmp"];
+
+/// Makes sure that the tree `root` lies in the cache, whole, and returns its
+/// folder, relative to the cache.
+///
+/// # Errors
+/// [`ExecError::MissingBlob`] when the store has not all of it.
+pub(crate) fn materialize(store: &LocalStore, root: &Digest) -> Result<String, ExecError> {
+    let folder = format!("toolchains/{}", root.sha256());
+    let tree = format!("{folder}/tree");
+    let expected = expected(store, root)?;
+    let path = store.root().join(&tree);
+    if is_intact(&path, &expected) {
+        return Ok(tree);
+    }
+    let parent = store.root().join(&folder);
+    fs::create_dir_all(&parent).map_err(ExecError::io("create", &parent))?;
+    let fresh = tempfile::Builder::new()
+        .prefix("new-")
+        .permissions(fs::Permissions::from_mode(0o755))
+        .tempdir_in(&parent)
+        .map_err(ExecError::io("create a folder in", &parent))?;
+    fill(store, &expected, fresh.path())?;
+    replace(&fresh.keep(), &path)?;
+    Ok(tree)
+}
+
+/// Every path of a tree, with the mount points.
+fn expected(store: &LocalStore, root: &Digest) -> Result<BTreeMap<String, Node>, ExecError> {
+    let mut nodes = BTreeMap::new();
+    merkle::walk(store, root, &mut |path, node| {
+        nodes.insert(path.to_owned(), node.clone());
+        Ok::<_, ExecError>(())
+    })?;
+    for name in MOUNT_POINTS {
+        let node = nodes.entry(name.to_owned()).or_insert(Node::EmptyDir);
+        if !matches!(node, Node::Directory { .. } | Node::EmptyDir) {
+            return Err(ExecError::Toolchain {
+                digest: *root,
+                reason: format!("`/{name}` is not a folder; a sandbox mounts its own there"),
+            });
+        }
+    }
+    Ok(nodes)
+}
+
+fn fill(store: &LocalStore, nodes: &BTreeMap<String, Node>, path: &Path) -> Result<(), ExecError> {
+    let mut folders = vec![path.to_owned()];
+    // A folder sorts before what lies in it.
+    for (name, node) in nodes {
+        let target = path.join(name);
+        match node {
+            Node::Directory { .. } | Node::EmptyDir => {
+                make_folder(&target)?;
+                folders.push(target);
+            }
+            Node::Symlink { target: content } => make_link(content, &target)?,
+            Node::File { digest, executable } => {
+                if !store.link(digest, *executable, &target)? {
+                    return Err(ExecError::MissingBlob(*digest));
+                }
+            }
+        }
+    }
+    folders.iter().rev().try_for_each(|folder| set_time(folder))
+}
+
+/// Puts the finished folder `fresh` in the place of `path`.
+fn replace(fresh: &Path, path: &Path) -> Result<(), ExecError> {
+    let failed = |error| {
+        let _ = remove_tree(fresh);
+        ExecError::io("write", path)(error)
+    };
+    match fs::rename(fresh, path) {
+        Ok(()) => return Ok(()),
+        Err(error) if is_occupied(&error) => {}
+        Err(error) => return Err(failed(error)),
+    }
+    // Another process may have made it meanwhile, or it is damaged. Those who
+    // use the old one keep it: their mounts hold its folders and files.
+    let exchange = rustix::fs::RenameFlags::EXCHANGE;
+    let cwd = rustix::fs::CWD;
+    rustix::fs::renameat_with(cwd, fresh, cwd, path, exchange)
+        .map_err(|error| failed(error.into()))?;
+    // What is left of it is only untidy.
+    let _ = remove_tree(fresh);
+    Ok(())
+}
+
+fn is_occupied(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists
+    )
+}
+
+/// Returns whether everything that should be there is, unchanged, and nothing
+/// else.
+fn is_intact(path: &Path, nodes: &BTreeMap<String, Node>) -> bool {
+    let mut found = BTreeSet::new();
+    if list(path, &mut PathBuf::new(), &mut found).is_err() || found.len() != nodes.len() {
+        return false;
+    }
+    nodes
+        .iter()
+        .all(|(name, node)| found.contains(Path::new(name)) && is_as_stored(&path.join(name), node))
+}
+
+fn list(root: &Path, below: &mut PathBuf, found: &mut BTreeSet<PathBuf>) -> io::Result<()> {
+    for entry in fs::read_dir(root.join(&below))? {
+        let entry = entry?;
+        below.push(entry.file_name());
+        found.insert(below.clone());
+        if entry.file_type()?.is_dir() {
+            list(root, below, found)?;
+        }
+        below.pop();
+    }
+    Ok(())
+}
+
+fn is_as_stored(path: &Path, node: &Node) -> bool {
+    let Ok(metadata) = fs::symlink_metadata(path) else {
+        return false;
+    };
+    match node {
+        Node::Directory { .. } | Node::EmptyDir => metadata.is_dir(),
+        Node::Symlink { target } => {
+            fs::read_link(path).is_ok_and(|content| content.as_os_str() == target.as_str())
+        }
+        Node::File { digest, executable } => {
+            let mode = if *executable { 0o555 } else { 0o444 };
+            metadata.is_file()
+                && metadata.len() == digest.size()
+                && metadata.mode() & 0o777 == mode
+                && metadata.mtime() == BLOB_MTIME as i64
+        }
+    }
+}
