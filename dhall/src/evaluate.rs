@@ -10,11 +10,12 @@ use std::sync::Arc;
 
 use crate::environment::Env;
 use crate::limits::{Budget, Stop};
+use crate::quote::Quoter;
 use crate::rope::{List, Text};
 use crate::scope::Name;
 use crate::shared::Shared;
 use crate::syntax::{Expr, Kind, Op, Var, VarTarget};
-use crate::value::{Binder, Body, Inject, Lazy, Thunk, Val, find};
+use crate::value::{Binder, Body, Inferred, Inject, Lazy, Thunk, Val, find};
 
 /// What an evaluation runs on. Belongs to one thread.
 pub(crate) struct Machine {
@@ -206,6 +207,28 @@ impl Machine {
         match &binder.body {
             Body::Closure(env, body) => self.eval(body, &env.push(argument)),
             Body::Constant(value) => Ok(value.clone()),
+            Body::Inferred(inferred) => self.instantiate_inferred(inferred, argument),
+        }
+    }
+
+    fn instantiate_inferred(&self, inferred: &Inferred, argument: Lazy) -> Evaluated<Val> {
+        if let Lazy::Now(Val::Bound(level)) = argument
+            && level == inferred.level
+        {
+            return Ok(inferred.output.clone());
+        }
+        let quoted = match inferred.quoted.get() {
+            Some(quoted) => quoted,
+            None => {
+                let mut quoter = Quoter::below(self, inferred.level + 1).watching(inferred.level);
+                let expression = quoter.quote(&inferred.output)?;
+                let seen = quoter.seen;
+                inferred.quoted.get_or_init(|| seen.then_some(expression))
+            }
+        };
+        match quoted {
+            Some(body) => self.eval(body, &inferred.env.push(argument)),
+            None => Ok(inferred.output.clone()),
         }
     }
 

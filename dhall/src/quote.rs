@@ -5,11 +5,13 @@ use crate::builtin::Builtin;
 use crate::evaluate::{Evaluated, Machine};
 use crate::scope::{Name, Scope};
 use crate::syntax::{Expr, Kind, Op, Var, VarTarget};
-use crate::value::{Binder, Body, Lazy, Val};
+use crate::value::{Binder, Lazy, Val};
 
 /// Reads values back. Knows the binders that it is under.
 pub(crate) struct Quoter<'a> {
     machine: &'a Machine,
+    /// How many binders lie outside of `scope`, whose names are not known.
+    outer: u32,
     scope: Scope,
     /// The name that all binders get, for the α-normal form.
     rename: Option<Name>,
@@ -23,6 +25,7 @@ impl<'a> Quoter<'a> {
     pub(crate) fn new(machine: &'a Machine, scope: Scope) -> Self {
         Self {
             machine,
+            outer: 0,
             scope,
             rename: None,
             watched: None,
@@ -36,6 +39,19 @@ impl<'a> Quoter<'a> {
             rename: Some(Name::from("_")),
             ..Self::new(machine, Scope::default())
         }
+    }
+
+    /// A quoter under binders whose names don't matter: the result is only
+    /// evaluated.
+    pub(crate) fn below(machine: &'a Machine, binders: u32) -> Self {
+        Self {
+            outer: binders,
+            ..Self::new(machine, Scope::default())
+        }
+    }
+
+    fn depth(&self) -> u32 {
+        self.outer + self.scope.depth()
     }
 
     /// Makes `seen` say whether the variable of this level occurs.
@@ -147,8 +163,9 @@ impl<'a> Quoter<'a> {
 
     fn bound(&mut self, level: u32) -> Expr {
         self.seen |= self.watched == Some(level);
-        let depth = self.scope.depth();
-        let (name, index) = match self.scope.name(level) {
+        let depth = self.depth();
+        let inner = level.checked_sub(self.outer);
+        let (name, index) = match inner.and_then(|level| self.scope.name(level)) {
             Some((name, index)) => (Name::clone(name), index),
             None => (Name::from("_"), u64::from(level)),
         };
@@ -178,11 +195,8 @@ impl<'a> Quoter<'a> {
             .rename
             .clone()
             .unwrap_or_else(|| Name::clone(&binder.name));
-        let level = self.scope.depth();
-        let body = match &binder.body {
-            Body::Constant(value) => value.clone(),
-            Body::Closure(..) => self.machine.instantiate(binder, Val::Bound(level).into())?,
-        };
+        let variable = Val::Bound(self.depth());
+        let body = self.machine.instantiate(binder, variable.into())?;
         self.scope.push(&name);
         let body = self.quote(&body);
         self.scope.pop();

@@ -82,8 +82,22 @@ pub(crate) struct Binder {
 pub(crate) enum Body {
     /// Evaluates an expression with one more variable.
     Closure(Env, Expr),
+    /// An inferred type, in which the variable is still that of its level.
+    Inferred(Box<Inferred>),
     /// Ignores it.
     Constant(Val),
+}
+
+/// The output of an inferred function type. It is made a closure when it is
+/// first used with another variable than its own, which is rare: a function is
+/// often checked and seldom taken apart.
+#[derive(Debug)]
+pub(crate) struct Inferred {
+    pub(crate) level: u32,
+    pub(crate) env: Env,
+    pub(crate) output: Val,
+    /// The output as an expression; `None` if it does not depend on the variable.
+    pub(crate) quoted: OnceLock<Option<Expr>>,
 }
 
 /// An alternative of a union, with its payload if it has one.

@@ -1,46 +1,40 @@
 //! Functions, `let`, annotations, conditions and lists.
 
+use std::sync::OnceLock;
+
 use crate::builtin::{Builtin, Const};
 use crate::problem::Problem;
-use crate::quote::Quoter;
 use crate::scope::Name;
 use crate::shared::Shared;
 use crate::syntax::{Binding, Expr, Kind, Op, Span};
 use crate::typecheck::{Checked, Checker, function_universe};
-use crate::value::{Binder, Body, Val};
+use crate::value::{Binder, Body, Inferred, Val};
 
 impl Checker<'_> {
     pub(super) fn lambda(&mut self, name: &Name, domain: &Expr, body: &Expr) -> Checked<Val> {
         self.infer_const(domain, "the type of a parameter is not a type")?;
         let ty = self.eval(domain)?;
+        let level = self.scope.depth();
         let variable = self.next_variable();
-        let (codomain, constant) = self.under(name, ty.clone(), variable.into(), |checker| {
-            let codomain = checker.infer(body)?;
-            if let Val::Const(Const::Sort) = codomain {
+        let output = self.under(name, ty.clone(), variable.into(), |checker| {
+            let output = checker.infer(body)?;
+            if let Val::Const(Const::Sort) = output {
                 return Err(Problem::new(body.span(), "a function cannot return this")
                     .label("its type is `Sort`, which has no type"));
             }
-            checker.codomain(body.span(), codomain)
+            Ok(output)
         })?;
-        let body = match constant {
-            Some(value) => Body::Constant(value),
-            None => Body::Closure(self.env.clone(), codomain),
+        let inferred = Inferred {
+            level,
+            env: self.env.clone(),
+            output,
+            quoted: OnceLock::new(),
         };
         Ok(Val::Pi(Shared::new(Binder {
             name: Name::clone(name),
             domain: ty.into(),
-            body,
+            body: Body::Inferred(Box::new(inferred)),
         })))
-    }
-
-    /// Returns a type under the innermost binder as an expression, and as a
-    /// value if it does not mention the binder's variable.
-    fn codomain(&self, span: Span, ty: Val) -> Checked<(Expr, Option<Val>)> {
-        let level = self.scope.depth() - 1;
-        let mut quoter = Quoter::new(self.machine, self.scope.clone()).watching(level);
-        let expression = self.at(span, quoter.quote(&ty))?;
-        let constant = (!quoter.seen).then_some(ty);
-        Ok((expression, constant))
     }
 
     pub(super) fn pi(&mut self, name: &Name, domain: &Expr, codomain: &Expr) -> Checked<Val> {
