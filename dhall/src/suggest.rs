@@ -12,7 +12,7 @@ pub(crate) fn did_you_mean<'a>(name: &str, known: impl Iterator<Item = &'a str>)
 /// Returns how many edits turn one name into the other, if they are few.
 fn distance(a: &str, b: &str) -> Option<usize> {
     let (a, b): (Vec<_>, Vec<_>) = (a.chars().collect(), b.chars().collect());
-    let most = (a.len().max(b.len()) / 3).clamp(1, 4);
+    let most = (a.len().max(b.len()) / 3).min(4);
     if a.len().abs_diff(b.len()) > most || a.len() > 100 {
         return None;
     }

@@ -1,6 +1,8 @@
 //! Tests of the language as a whole.
 
 mod acceptance;
+mod host;
+mod imports;
 mod limits;
 mod properties;
 
