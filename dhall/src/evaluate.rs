@@ -67,7 +67,10 @@ impl Machine {
                 Val::Lambda(self.binder(name, domain, body, env)).into()
             }
             Kind::Embed(embedded) => embedded.value.clone().into(),
-            _ => Lazy::Later(Shared::new(Thunk::new(env.clone(), expression.clone()))),
+            _ => match expression.known_value() {
+                Some(value) => value.clone().into(),
+                None => Lazy::Later(Shared::new(Thunk::new(env.clone(), expression.clone()))),
+            },
         }
     }
 
@@ -81,6 +84,19 @@ impl Machine {
 
     /// Evaluates an expression to weak head normal form.
     pub(crate) fn eval(&self, expression: &Expr, env: &Env) -> Evaluated<Val> {
+        if !expression.is_closed() {
+            return self.eval_here(expression, env);
+        }
+        if let Some(value) = expression.known_value() {
+            return Ok(value.clone());
+        }
+        // What is kept must not keep the variables of one place alive.
+        let value = self.eval_here(expression, &Env::default())?;
+        expression.keep_value(&value);
+        Ok(value)
+    }
+
+    fn eval_here(&self, expression: &Expr, env: &Env) -> Evaluated<Val> {
         self.budget.step()?;
         Ok(match expression.kind() {
             Kind::Var(var) => self.force(&variable(var, env))?,

@@ -9,7 +9,7 @@
 //! by a node that refers to the imported value, so every span in a tree is a
 //! span of the same text.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::builtin::{Builtin, Const};
 use crate::number::{Integer, Natural};
@@ -39,7 +39,22 @@ struct Node {
     span: Span,
     /// Whether an import is somewhere below.
     imports: bool,
+    /// How many binders outside of it its variables reach; [`OPEN`] if one is
+    /// free everywhere, or if an import is not resolved.
+    reach: u32,
     kind: Kind,
+    memo: OnceLock<Box<Memo>>,
+}
+
+/// The reach of what is never closed.
+const OPEN: u32 = u32::MAX;
+
+/// What is known of a closed expression: it is the same wherever it stands.
+/// Neither refers to the expression itself, only to parts of it.
+#[derive(Debug, Default)]
+struct Memo {
+    value: OnceLock<Val>,
+    ty: OnceLock<Val>,
 }
 
 /// What an expression is.
@@ -248,11 +263,49 @@ pub(crate) struct Embedded {
 impl Expr {
     pub(crate) fn new(kind: Kind, span: Span) -> Self {
         let imports = kind.has_imports();
+        let reach = if imports { OPEN } else { kind.reach() };
         Self(Shared::new(Node {
             span,
             imports,
+            reach,
             kind,
+            memo: OnceLock::new(),
         }))
+    }
+
+    /// Returns whether it means the same wherever it stands.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.0.reach == 0
+    }
+
+    /// Returns the value of a closed expression, if it was ever kept.
+    pub(crate) fn known_value(&self) -> Option<&Val> {
+        self.0.memo.get()?.value.get()
+    }
+
+    /// Returns the type of a closed expression, if it was ever kept.
+    pub(crate) fn known_type(&self) -> Option<&Val> {
+        self.0.memo.get()?.ty.get()
+    }
+
+    /// Keeps the value of an expression, if it is closed and not trivial.
+    pub(crate) fn keep_value(&self, value: &Val) {
+        if let Some(memo) = self.memo() {
+            // Who is first keeps it; all values of one expression are equal.
+            let _ = memo.value.set(value.clone());
+        }
+    }
+
+    /// Keeps the type of an expression, if it is closed and not trivial.
+    pub(crate) fn keep_type(&self, ty: &Val) {
+        if let Some(memo) = self.memo() {
+            let _ = memo.ty.set(ty.clone());
+        }
+    }
+
+    fn memo(&self) -> Option<&Memo> {
+        let worth = self.is_closed() && self.kind().is_compound();
+        worth.then(|| &**self.0.memo.get_or_init(Box::default))
     }
 
     /// Returns an expression that no one wrote.
@@ -290,6 +343,51 @@ impl Expr {
 }
 
 impl Kind {
+    /// Returns whether evaluating it twice is more work than keeping it.
+    fn is_compound(&self) -> bool {
+        matches!(
+            self,
+            Self::RecordType(_)
+                | Self::Record(_)
+                | Self::Union(_)
+                | Self::Lambda(..)
+                | Self::Pi(..)
+                | Self::App(..)
+                | Self::Field(..)
+                | Self::Op(..)
+        )
+    }
+
+    /// Returns how many binders outside of it its variables reach.
+    fn reach(&self) -> u32 {
+        let under = |expression: &Expr, binders: usize| match expression.0.reach {
+            OPEN => OPEN,
+            reach => reach.saturating_sub(u32::try_from(binders).unwrap_or(OPEN)),
+        };
+        match self {
+            Self::Var(var) => match var.target {
+                VarTarget::Bound(between) => between.saturating_add(1),
+                VarTarget::Free(_) => OPEN,
+            },
+            Self::Lambda(_, domain, body) | Self::Pi(_, domain, body) => {
+                under(domain, 0).max(under(body, 1))
+            }
+            Self::Let(bindings, body) => {
+                let binding = |(at, binding): (usize, &Binding)| {
+                    let annotation = binding.annotation.as_ref().map_or(0, |ty| under(ty, at));
+                    annotation.max(under(&binding.value, at))
+                };
+                let reach = bindings.iter().enumerate().map(binding).max();
+                reach.unwrap_or(0).max(under(body, bindings.len()))
+            }
+            _ => {
+                let mut reach = 0;
+                self.children(&mut |child| reach = reach.max(child.0.reach));
+                reach
+            }
+        }
+    }
+
     fn has_imports(&self) -> bool {
         match self {
             Self::Import(_) | Self::Op(Op::ImportAlt, _) => true,

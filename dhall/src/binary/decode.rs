@@ -1,5 +1,7 @@
 //! Bytes to expressions.
 
+use rustc_hash::{FxHashMap, FxHashSet};
+
 use crate::binary::{major, tag};
 use crate::builtin::{Builtin, Const};
 use crate::limits::check_stack;
@@ -26,6 +28,8 @@ pub(crate) fn decode(bytes: &[u8]) -> Decoded<Expr> {
         bytes,
         at: 0,
         scope: Scope::default(),
+        closed: FxHashMap::default(),
+        names: FxHashSet::default(),
     };
     let expression = decoder.expression()?;
     if decoder.at != bytes.len() {
@@ -38,7 +42,14 @@ struct Decoder<'a> {
     bytes: &'a [u8],
     at: usize,
     scope: Scope,
+    /// Closed expressions by their bytes: a normal form repeats its types, and
+    /// what is one node is checked and evaluated once.
+    closed: FxHashMap<&'a [u8], Expr>,
+    names: FxHashSet<Name>,
 }
+
+/// The longest expression, in bytes, that is shared.
+const SHARED: usize = 8192;
 
 /// How many elements of an array or a map are left; `None` if a mark ends it.
 type Left = Option<u64>;
@@ -176,9 +187,18 @@ impl<'a> Decoder<'a> {
     fn text(&mut self) -> Decoded<Name> {
         let bytes = self.string(major::TEXT, "expected a text")?;
         match String::from_utf8(bytes) {
-            Ok(text) => Ok(text.into()),
+            Ok(text) => Ok(self.intern(&text)),
             Err(_) => self.fail("a text is not UTF-8"),
         }
+    }
+
+    fn intern(&mut self, text: &str) -> Name {
+        if let Some(known) = self.names.get(text) {
+            return Name::clone(known);
+        }
+        let name = Name::from(text);
+        self.names.insert(Name::clone(&name));
+        name
     }
 
     fn unsigned(&mut self) -> Decoded<u64> {
@@ -227,6 +247,7 @@ impl<'a> Decoder<'a> {
             return self.fail("this nests too deeply");
         }
         self.skip_self_description();
+        let start = self.at;
         let kind = match self.peek()? >> 5 {
             major::UNSIGNED | major::TAG => {
                 let index = self.unsigned()?;
@@ -240,7 +261,16 @@ impl<'a> Decoder<'a> {
             }
             _ => return self.fail("this is not an expression"),
         };
-        Ok(Expr::made(kind))
+        Ok(self.share(start, Expr::made(kind)))
+    }
+
+    /// Returns the node that was already made of the same bytes, if any.
+    fn share(&mut self, start: usize, expression: Expr) -> Expr {
+        let bytes = &self.bytes[start..self.at];
+        if !expression.is_closed() || bytes.len() > SHARED {
+            return expression;
+        }
+        self.closed.entry(bytes).or_insert(expression).clone()
     }
 
     fn variable(&self, name: Name, index: u64) -> Kind {

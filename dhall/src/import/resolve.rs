@@ -272,7 +272,8 @@ impl<'a> Resolver<'a> {
             .map_err(|failure| {
                 failure.map(|error| error.imported_from(source.location, source.text, span))
             })?;
-        if let Some(expected) = import.hash {
+        // The bytes of a binary form have been compared with the hash already.
+        if let Some(expected) = import.hash.filter(|hash| *hash != sha256(&bytes)) {
             self.check_hash(source, &loaded, expected, location, span)?;
         }
         let loaded = Arc::new(loaded);

@@ -131,6 +131,15 @@ impl<'m> Checker<'m> {
 
     /// Infers the type of an expression; it is in weak head normal form.
     fn infer(&mut self, expression: &Expr) -> Checked<Val> {
+        if let Some(ty) = expression.known_type() {
+            return Ok(ty.clone());
+        }
+        let ty = self.infer_here(expression)?;
+        expression.keep_type(&ty);
+        Ok(ty)
+    }
+
+    fn infer_here(&mut self, expression: &Expr) -> Checked<Val> {
         let span = expression.span();
         self.at(span, self.machine.budget.step())?;
         match expression.kind() {
