@@ -9,6 +9,27 @@
 //! This crate knows nothing of builds, of git or of files: the host decides
 //! what an import may read. Every evaluation has [`Limits`]; no input makes it
 //! panic, overflow its stack or use up the machine.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use straylight_dhall::{Evaluator, Location, MemoryImporter, from_value};
+//!
+//! let lib = Location::File("lib.dhall".to_owned());
+//! let importer = MemoryImporter::new().with(lib, r"\(n : Natural) -> { double = n * 2 }");
+//! let evaluator = Evaluator::new(Arc::new(importer));
+//! let here = Location::File("main.dhall".to_owned());
+//! let evaluated = evaluator.evaluate(&here, "./lib.dhall 21")?;
+//!
+//! #[derive(serde::Deserialize)]
+//! struct Doubled {
+//!     double: u64,
+//! }
+//! let doubled: Doubled = from_value(&evaluated.value).expect("the type was checked");
+//! assert_eq!(doubled.double, 42);
+//! assert_eq!(evaluated.ty.to_string(), "{ double : Natural }");
+//! # Ok::<(), straylight_dhall::Error>(())
+//! ```
 
 #![forbid(unsafe_code)]
 

@@ -92,7 +92,7 @@ impl Budget {
 }
 
 /// The stack of the evaluating thread. Only what is used becomes real memory.
-const STACK: usize = 512 << 20;
+const STACK: usize = 256 << 20;
 
 /// What is left for calls that don't look at the stack themselves.
 const RESERVE: usize = 1 << 20;

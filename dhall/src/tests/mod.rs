@@ -3,6 +3,7 @@
 mod acceptance;
 mod host;
 mod imports;
+mod language;
 mod limits;
 mod properties;
 
