@@ -22,7 +22,7 @@ pub use action::{
     BuiltAction, Cancellation, Description, ExecError, Executor, Isolation, Outcome, Output,
     OutputContent, Rejected, Request, Status, Usage, build_action, command,
 };
-pub use capture::{CaptureError, Captured, CapturedPosix, capture_gcc, capture_posix};
+pub use capture::{CaptureError, CapturedGcc, CapturedUserland, capture_gcc, capture_posix};
 pub use merkle::{InputTree, Node, TreeError};
 pub use namespace::{NamespaceExecutor, helper_main_if_requested};
 pub use trace::Trace;

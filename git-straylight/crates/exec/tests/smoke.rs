@@ -10,14 +10,14 @@ fn compiles() {
     let dir = tempfile::tempdir().unwrap();
     let store = Arc::new(LocalStore::open(dir.path().join("s")).unwrap());
     let t = std::time::Instant::now();
-    let gcc = capture_gcc(&store, &Default::default()).unwrap();
+    let gcc = capture_gcc(&store).unwrap();
     println!("{gcc:?} {:?}", t.elapsed());
     let t = std::time::Instant::now();
-    let again = capture_gcc(&store, &Default::default()).unwrap();
+    let again = capture_gcc(&store).unwrap();
     println!("again {:?}", t.elapsed());
     assert_eq!(gcc, again);
     let t = std::time::Instant::now();
-    let posix = capture_posix(&store, &Default::default()).unwrap();
+    let posix = capture_posix(&store).unwrap();
     println!("{posix:?} {:?}", t.elapsed());
     let ex = NamespaceExecutor::new(store.clone()).unwrap();
     let mut tree = InputTree::new();

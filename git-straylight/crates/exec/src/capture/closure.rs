@@ -1,0 +1,448 @@
+//! Files of the machine on their way into one tree.
+//!
+//! A file lies in the tree at its real path; every symbolic link that was
+//! crossed on the way to it lies there too, so both names work inside. A link
+//! through `/etc` (Debian's alternatives) becomes a link to where it ends. A
+//! link that would lead nowhere in the tree is left out.
+//!
+//! Content and the executable bit are all that is kept of a file. What only
+//! root may read is left out whoever captures, so that all get the same tree.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Component, Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use straylight_odb::{Digest, LocalStore, StoreError};
+
+use super::CaptureError;
+use crate::merkle::{InputTree, Node, TreeError};
+
+/// Never in a tree: what the administrator or the running machine changes,
+/// what the sandbox mounts itself, documentation and translations.
+const LEFT_OUT: [&str; 8] = [
+    "/dev",
+    "/etc",
+    "/proc",
+    "/run",
+    "/sys",
+    "/tmp",
+    "/usr/share",
+    "/var",
+];
+
+/// Data that programs need at run time, although it lies in a folder above.
+const KEPT: [&str; 1] = ["/usr/share/awk"];
+
+/// Links that a system with a merged `/usr` has, and that its programs expect.
+const MERGED: [&str; 6] = ["bin", "lib", "lib32", "lib64", "libx32", "sbin"];
+
+/// Folders that a sandbox mounts something on.
+const MOUNT_POINTS: [&str; 4] = ["build", "dev", "proc", "tmp"];
+
+/// As many links as the kernel follows in one path.
+const LINK_LIMIT: usize = 40;
+
+/// The files and links of a tree in the making. Paths are absolute.
+#[derive(Debug)]
+pub(super) struct Closure {
+    /// The machine's `/`; another folder in tests.
+    root: PathBuf,
+    /// By real path: whether it is executable.
+    files: BTreeMap<PathBuf, bool>,
+    /// Every link that was crossed, with its target as it is stored.
+    links: BTreeMap<PathBuf, String>,
+    /// The real paths of folders that were met before.
+    folders: HashMap<PathBuf, Option<PathBuf>>,
+}
+
+/// A link on the way to a file.
+struct Crossed {
+    link: PathBuf,
+    target: PathBuf,
+    /// Whether it stood for the file itself, not for a folder above it.
+    last: bool,
+}
+
+/// A closure that is in the store.
+pub(super) struct Stored {
+    pub(super) digest: Digest,
+    pub(super) files: usize,
+    pub(super) bytes: u64,
+}
+
+impl Closure {
+    /// Returns an empty closure of the machine whose root folder is `root`.
+    pub(super) fn new(root: impl Into<PathBuf>) -> Self {
+        Self {
+            root: root.into(),
+            files: BTreeMap::new(),
+            links: BTreeMap::new(),
+            folders: HashMap::new(),
+        }
+    }
+
+    /// Adds the file at `path` and the links that lead to it, and returns its
+    /// real path; `None` when there is no file, or none that a tree takes.
+    ///
+    /// # Errors
+    /// [`CaptureError::Io`] when the machine's folders cannot be read.
+    pub(super) fn add(&mut self, path: &Path) -> Result<Option<PathBuf>, CaptureError> {
+        let Some(real) = self.resolve(path)? else {
+            return Ok(None);
+        };
+        if self.files.contains_key(&real) {
+            return Ok(Some(real));
+        }
+        let Some(metadata) = self.metadata(&real)? else {
+            return Ok(None);
+        };
+        let mode = metadata.permissions().mode();
+        let private = mode & 0o004 == 0 && metadata.uid() == 0;
+        if !metadata.is_file() || private || is_left_out(&real) || real.to_str().is_none() {
+            return Ok(None);
+        }
+        self.files.insert(real.clone(), mode & 0o100 != 0);
+        Ok(Some(real))
+    }
+
+    /// Adds the file at `path`, which the tree cannot do without.
+    ///
+    /// # Errors
+    /// [`CaptureError::Missing`] · [`CaptureError::Io`].
+    pub(super) fn require(&mut self, path: &Path) -> Result<PathBuf, CaptureError> {
+        self.add(path)?.ok_or_else(|| CaptureError::Missing {
+            path: path.to_owned(),
+        })
+    }
+
+    /// Adds everything below the folder `path`, if there is one.
+    ///
+    /// # Errors
+    /// [`CaptureError::Io`].
+    pub(super) fn add_folder(&mut self, path: &Path) -> Result<(), CaptureError> {
+        let Some(real) = self.resolve(path)? else {
+            return Ok(());
+        };
+        let on_disk = self.on_disk(&real);
+        let failed = |source| CaptureError::io("read", &on_disk, source);
+        let entries = match fs::read_dir(&on_disk) {
+            Ok(entries) => entries,
+            Err(error) if is_absent(&error) => return Ok(()),
+            Err(error) => return Err(failed(error)),
+        };
+        for entry in entries {
+            let entry = entry.map_err(failed)?;
+            let path = real.join(entry.file_name());
+            if entry.file_type().map_err(failed)?.is_dir() {
+                self.add_folder(&path)?;
+            } else {
+                self.add(&path)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the one locale that every sandbox names, if the C library has it
+    /// as files.
+    ///
+    /// # Errors
+    /// [`CaptureError::Io`].
+    pub(super) fn add_locale(&mut self) -> Result<(), CaptureError> {
+        self.add_folder(Path::new("/usr/lib/locale/C.utf8"))
+    }
+
+    /// Makes `path` another name of `real`, unless the tree has that name. The
+    /// folder of `path` may be a link, as `/bin` is.
+    ///
+    /// # Errors
+    /// [`CaptureError::Io`].
+    pub(super) fn name(&mut self, path: &Path, real: &Path) -> Result<(), CaptureError> {
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+            return Ok(());
+        };
+        let folder = self.resolve(parent)?;
+        let path = folder.as_deref().unwrap_or(parent).join(name);
+        if self.files.contains_key(&path) || self.links.contains_key(&path) {
+            return Ok(());
+        }
+        let sibling = path.parent() == real.parent();
+        let target = real.file_name().filter(|_| sibling);
+        let target = target.unwrap_or(real.as_os_str()).to_string_lossy();
+        self.links.insert(path, target.into_owned());
+        Ok(())
+    }
+
+    /// Returns the real paths of all files so far.
+    pub(super) fn files(&self) -> Vec<PathBuf> {
+        self.files.keys().cloned().collect()
+    }
+
+    /// Returns where the file with this real path lies on disk.
+    pub(super) fn on_disk(&self, real: &Path) -> PathBuf {
+        self.root.join(real.strip_prefix("/").unwrap_or(real))
+    }
+
+    /// Stores the files, the links that lead somewhere, and the folders of
+    /// the tree.
+    ///
+    /// # Errors
+    /// [`CaptureError::Store`] · [`CaptureError::Tree`] · [`CaptureError::Io`].
+    pub(super) fn store(mut self, store: &LocalStore) -> Result<Stored, CaptureError> {
+        self.add_merged_links()?;
+        let mut tree = InputTree::new();
+        let mut bytes = 0;
+        for (real, digest) in self.store_files(store)? {
+            let executable = self.files[&real];
+            bytes += digest.size();
+            insert(&mut tree, &real, Node::File { digest, executable })?;
+        }
+        for path in self.leading_links() {
+            let target = self.links[path].clone();
+            insert(&mut tree, path, Node::Symlink { target })?;
+        }
+        for folder in MOUNT_POINTS {
+            tree.insert(folder, Node::EmptyDir)?;
+        }
+        Ok(Stored {
+            digest: tree.write(store)?,
+            files: self.files.len(),
+            bytes,
+        })
+    }
+
+    /// Hashes and copies the files, on all processors.
+    fn store_files(&self, store: &LocalStore) -> Result<Vec<(PathBuf, Digest)>, CaptureError> {
+        let files = self.files();
+        let next = AtomicUsize::new(0);
+        let stored = Mutex::new(Vec::with_capacity(files.len()));
+        let work = || -> Result<(), StoreError> {
+            while let Some(real) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let digest = store.write_file(&self.on_disk(real))?;
+                let mut stored = stored.lock().expect("no thread panics with the lock");
+                stored.push((real.clone(), digest));
+            }
+            Ok(())
+        };
+        let threads = thread::available_parallelism().map_or(1, usize::from);
+        thread::scope(|scope| {
+            let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+            let results = workers.into_iter().map(|worker| match worker.join() {
+                Ok(result) => result,
+                Err(panic) => std::panic::resume_unwind(panic),
+            });
+            results.collect::<Result<(), StoreError>>()
+        })?;
+        Ok(stored.into_inner().expect("no thread panics with the lock"))
+    }
+
+    fn add_merged_links(&mut self) -> Result<(), CaptureError> {
+        for name in MERGED {
+            self.resolve(&Path::new("/").join(name))?;
+        }
+        Ok(())
+    }
+
+    /// Returns the links that end in the tree: at a file, or at a folder that
+    /// has files or such links below it.
+    fn leading_links(&self) -> BTreeSet<&Path> {
+        let ends = self
+            .links
+            .keys()
+            .map(|link| (link.as_path(), self.end(link)));
+        let mut undecided: Vec<(&Path, PathBuf)> = ends
+            .filter_map(|(link, end)| Some((link, end?)))
+            .filter(|(link, _)| !self.files.contains_key(*link))
+            .collect();
+        let mut present: BTreeSet<&Path> = self.files.keys().map(PathBuf::as_path).collect();
+        let mut leading = BTreeSet::new();
+        loop {
+            let before = undecided.len();
+            undecided.retain(|(link, end)| {
+                let mut below = present.range(end.as_path()..);
+                let leads = below.next().is_some_and(|path| path.starts_with(end));
+                if leads {
+                    leading.insert(*link);
+                }
+                !leads
+            });
+            present.extend(&leading);
+            if undecided.len() == before {
+                return leading;
+            }
+        }
+    }
+
+    /// Follows a link through the links of the tree, as it will be inside;
+    /// `None` when it goes in circles.
+    fn end(&self, link: &Path) -> Option<PathBuf> {
+        let mut end = PathBuf::from("/");
+        let mut rest = components(link);
+        let mut hops = 0;
+        while let Some(name) = rest.pop() {
+            if name == ".." {
+                end.pop();
+                continue;
+            }
+            end.push(name);
+            if let Some(target) = self.links.get(&end) {
+                hops += 1;
+                if hops > LINK_LIMIT {
+                    return None;
+                }
+                follow(&mut end, &mut rest, Path::new(target));
+            }
+        }
+        Some(end)
+    }
+
+    /// Returns where `path` really lies, and notes the links on the way;
+    /// `None` when there is nothing.
+    fn resolve(&mut self, path: &Path) -> Result<Option<PathBuf>, CaptureError> {
+        let (Some(parent), Some(Component::Normal(name))) =
+            (path.parent(), path.components().next_back())
+        else {
+            return self.walk(path);
+        };
+        let folder = match self.folders.get(parent) {
+            Some(folder) => folder.clone(),
+            None => {
+                let folder = self.walk(parent)?;
+                for above in folder.iter().flat_map(|folder| folder.ancestors()) {
+                    let above = above.to_owned();
+                    self.folders.insert(above.clone(), Some(above));
+                }
+                self.folders.insert(parent.to_owned(), folder.clone());
+                folder
+            }
+        };
+        match folder {
+            Some(folder) => self.walk(&folder.join(name)),
+            None => Ok(None),
+        }
+    }
+
+    fn walk(&mut self, path: &Path) -> Result<Option<PathBuf>, CaptureError> {
+        let mut real = PathBuf::from("/");
+        let mut rest = components(path);
+        let mut crossed = Vec::new();
+        while let Some(name) = rest.pop() {
+            if name == ".." {
+                real.pop();
+                continue;
+            }
+            real.push(&name);
+            if self
+                .folders
+                .get(&real)
+                .is_some_and(|known| known.as_ref() == Some(&real))
+            {
+                continue;
+            }
+            let Some(metadata) = self.metadata(&real)? else {
+                return Ok(None);
+            };
+            if metadata.is_symlink() {
+                let on_disk = self.on_disk(&real);
+                let target = fs::read_link(&on_disk)
+                    .map_err(|source| CaptureError::io("read", &on_disk, source))?;
+                crossed.push(Crossed {
+                    link: real.clone(),
+                    target: target.clone(),
+                    last: rest.is_empty(),
+                });
+                if crossed.len() > LINK_LIMIT {
+                    return Ok(None);
+                }
+                follow(&mut real, &mut rest, &target);
+            }
+        }
+        self.note(crossed, &real);
+        Ok(Some(real))
+    }
+
+    /// Keeps the links that were crossed on the way to `real`.
+    fn note(&mut self, crossed: Vec<Crossed>, real: &Path) {
+        for Crossed { link, target, last } in crossed {
+            let parent = link.parent().unwrap_or(Path::new("/"));
+            let leaves = is_left_out(&normal(&parent.join(&target)));
+            if is_left_out(&link) || leaves && !last {
+                continue;
+            }
+            let target = if leaves { real } else { &target };
+            if let (Some(_), Some(target)) = (link.to_str(), target.to_str()) {
+                self.links.insert(link, target.to_owned());
+            }
+        }
+    }
+
+    fn metadata(&self, path: &Path) -> Result<Option<fs::Metadata>, CaptureError> {
+        let on_disk = self.on_disk(path);
+        match fs::symlink_metadata(&on_disk) {
+            Ok(metadata) => Ok(Some(metadata)),
+            Err(error) if is_absent(&error) => Ok(None),
+            Err(error) => Err(CaptureError::io("read", &on_disk, error)),
+        }
+    }
+}
+
+fn insert(tree: &mut InputTree, path: &Path, node: Node) -> Result<(), TreeError> {
+    let path = path.strip_prefix("/").unwrap_or(path);
+    let path = path.to_str().expect("only UTF-8 paths were added");
+    tree.insert(path, node)
+}
+
+/// A folder that the user may not enter holds nothing that all may read.
+fn is_absent(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::PermissionDenied
+    )
+}
+
+fn is_left_out(path: &Path) -> bool {
+    let below = |folders: &[&str]| folders.iter().any(|folder| path.starts_with(folder));
+    below(&LEFT_OUT) && !below(&KEPT)
+}
+
+/// Goes on at the target of the link `at`: `rest` is a stack.
+fn follow(at: &mut PathBuf, rest: &mut Vec<OsString>, target: &Path) {
+    at.pop();
+    if target.is_absolute() {
+        *at = PathBuf::from("/");
+    }
+    rest.extend(components(target));
+}
+
+/// The names in a path, the last one first; `..` is kept.
+fn components(path: &Path) -> Vec<OsString> {
+    let names = path.components().filter_map(|component| match component {
+        Component::Normal(name) => Some(name.to_owned()),
+        Component::ParentDir => Some(OsString::from("..")),
+        _ => None,
+    });
+    let mut names: Vec<OsString> = names.collect();
+    names.reverse();
+    names
+}
+
+/// Removes `..` by name.
+fn normal(path: &Path) -> PathBuf {
+    let mut normal = PathBuf::from("/");
+    for name in components(path).into_iter().rev() {
+        if name == ".." {
+            normal.pop();
+        } else {
+            normal.push(name);
+        }
+    }
+    normal
+}
+
+#[cfg(test)]
+mod tests;

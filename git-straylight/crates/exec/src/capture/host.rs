@@ -1,0 +1,115 @@
+//! The machine that is captured: its programs, and what they answer.
+//!
+//! Programs are asked with an empty environment, so that a variable of the
+//! user (`GCC_EXEC_PREFIX`, `CPATH`, a language) never changes a capture.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use super::CaptureError;
+
+/// Where programs are looked for.
+#[derive(Debug, Clone)]
+pub(super) struct Host {
+    path: OsString,
+}
+
+/// What a program printed.
+pub(super) struct Answer {
+    pub(super) success: bool,
+    pub(super) stdout: String,
+    pub(super) stderr: String,
+}
+
+impl Host {
+    /// Returns the machine as the user's shell sees it.
+    pub(super) fn from_environment() -> Self {
+        Self::with_path(std::env::var_os("PATH").unwrap_or_default())
+    }
+
+    /// Returns the machine, seen through this `PATH`.
+    pub(super) fn with_path(path: impl Into<OsString>) -> Self {
+        Self { path: path.into() }
+    }
+
+    /// Returns every program of this name, in the order of `PATH`, as spelled
+    /// there: symbolic links are not followed. Relative entries are skipped.
+    pub(super) fn programs(&self, name: &str) -> Vec<PathBuf> {
+        std::env::split_paths(&self.path)
+            .filter(|folder| folder.is_absolute())
+            .map(|folder| folder.join(name))
+            .filter(|program| is_program(program))
+            .collect()
+    }
+
+    /// Returns the first program of this name on `PATH`.
+    pub(super) fn program(&self, name: &str) -> Option<PathBuf> {
+        self.programs(name).into_iter().next()
+    }
+
+    /// Says how to install `package` here; names as in Debian.
+    pub(super) fn cure(&self, package: &str) -> String {
+        let managers = [
+            ("apt-get", "apt-get install"),
+            ("dnf", "dnf install"),
+            ("pacman", "pacman -S"),
+            ("apk", "apk add"),
+            ("zypper", "zypper install"),
+        ];
+        let standard = Self::with_path("/usr/bin:/bin:/usr/sbin:/sbin");
+        let found = managers
+            .iter()
+            .find(|(manager, _)| standard.program(manager).is_some());
+        match found {
+            Some((_, install)) => format!("{install} {package}"),
+            None => format!("install `{package}`"),
+        }
+    }
+}
+
+/// Runs `program` and waits for its answer, which may be a failure.
+///
+/// # Errors
+/// [`CaptureError::Io`] when it cannot be run at all.
+pub(super) fn ask<S: AsRef<OsStr>>(program: &Path, args: &[S]) -> Result<Answer, CaptureError> {
+    let output = Command::new(program)
+        .args(args)
+        .env_clear()
+        .env("LC_ALL", "C")
+        .env("PATH", "/usr/bin:/bin")
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|source| CaptureError::io("run", program, source))?;
+    Ok(Answer {
+        success: output.status.success(),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    })
+}
+
+/// Runs `program`, and returns what it prints on success.
+///
+/// # Errors
+/// As [`ask`], or [`CaptureError::Failed`].
+pub(super) fn tell<S: AsRef<OsStr>>(program: &Path, args: &[S]) -> Result<String, CaptureError> {
+    let answer = ask(program, args)?;
+    if answer.success {
+        return Ok(answer.stdout);
+    }
+    let mut command = program.display().to_string();
+    for arg in args {
+        command.push(' ');
+        command.push_str(&arg.as_ref().to_string_lossy());
+    }
+    Err(CaptureError::Failed {
+        command,
+        stderr: answer.stderr.trim_end().to_owned(),
+    })
+}
+
+fn is_program(path: &Path) -> bool {
+    path.metadata()
+        .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+}
