@@ -1,1 +1,39 @@
-//! Filled in by the commits that follow.
+//! Labels, packages, configurations, targets: from `BUILD.dhall` to outputs.
+//!
+//! A package is a folder with a `BUILD.dhall`, a record of rules. A rule is
+//! applied to a configuration and gives a [`target::Target`], which is data.
+//! Its steps become actions with a digest; a believed claim stands for a run,
+//! and what is not known runs in the executor.
+//!
+//! This crate decides nothing about trust ([`claims::Belief`] does), prints
+//! nothing ([`observer::Observer`] hears), and knows no language but Dhall.
+
+mod analyse;
+pub mod build;
+pub mod claims;
+pub mod configuration;
+mod error;
+pub mod git_tree;
+mod import;
+mod keys;
+pub mod label;
+mod lower;
+pub mod materialize;
+pub mod observer;
+mod package;
+mod path;
+mod perform;
+pub mod record;
+mod session;
+mod sets;
+pub mod state;
+pub mod target;
+pub mod tree;
+pub mod work_tree;
+
+pub use build::{Builder, Built, BuiltOutput, Options, Report, Wanted};
+pub use configuration::{Configuration, Mode, Triple};
+pub use error::{ActionFailure, BuildError, BuildResult, Place};
+pub use label::{Label, PackagePath, Reference};
+pub use perform::ActionResult;
+pub use session::Services;

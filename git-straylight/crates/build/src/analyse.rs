@@ -1,0 +1,219 @@
+//! From a rule to a target whose dependencies are known.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::Arc;
+
+use straylight_dhall::{from_value, to_value};
+use straylight_odb::Sha256;
+
+use crate::configuration::Configuration;
+use crate::error::{BuildError, BuildResult};
+use crate::label::Label;
+use crate::package::Package;
+use crate::path;
+use crate::sets::Node;
+use crate::target::{Mention, Output, Target};
+
+/// What a rule says of a target in one configuration.
+pub(crate) struct Declared {
+    pub(crate) label: Label,
+    pub(crate) configuration: Configuration,
+    pub(crate) target: Target,
+    pub(crate) package: Arc<Package>,
+    /// The normalised target in Dhall's binary form, and its sha256.
+    pub(crate) spec: (Sha256, Vec<u8>),
+    /// Which action makes an output, by the output's path.
+    producers: HashMap<String, usize>,
+}
+
+impl Declared {
+    /// Applies the rule to the configuration, and checks what it says.
+    pub(crate) fn new(
+        package: Arc<Package>,
+        label: Label,
+        configuration: Configuration,
+    ) -> BuildResult<Self> {
+        let Some(rule) = package.rule(label.name()) else {
+            return Err(Arc::new(BuildError::NoTarget {
+                label,
+                place: None,
+                known: package.names(),
+            }));
+        };
+        let malformed = |problem: String| BuildError::Malformed {
+            label: label.clone(),
+            place: Some(package.place()),
+            problem,
+        };
+        let argument = to_value(&configuration, &rule.configuration).map_err(|error| {
+            malformed(format!("it cannot be built for {configuration}: {error}"))
+        })?;
+        let value = rule
+            .build
+            .apply(&argument)
+            .map_err(|error| BuildError::Dhall(Box::new(error)))?;
+        let target: Target = from_value(&value).map_err(|error| malformed(error.to_string()))?;
+        let bytes = value
+            .encode()
+            .map_err(|error| BuildError::Dhall(Box::new(error)))?;
+        let mut declared = Self {
+            spec: (Sha256::of(&bytes), bytes),
+            producers: HashMap::new(),
+            label,
+            configuration,
+            target,
+            package,
+        };
+        declared.check()?;
+        Ok(declared)
+    }
+
+    /// Returns the action that makes the output `path`, or a folder around it.
+    pub(crate) fn producer(&self, path: &str) -> Option<(usize, &str)> {
+        let mut candidate = path;
+        loop {
+            if let Some((made, &index)) = self.producers.get_key_value(candidate) {
+                return Some((index, made));
+            }
+            candidate = candidate.rsplit_once('/')?.0;
+        }
+    }
+
+    /// Returns the path of an output, by its name or its path.
+    pub(crate) fn output_path<'a>(&'a self, output: &'a str) -> &'a str {
+        self.target
+            .outputs
+            .iter()
+            .find(|named| named.name == output)
+            .map_or(output, |named| &named.path)
+    }
+
+    /// Returns where an action sees the output `path`.
+    pub(crate) fn staged(&self, path: &str) -> String {
+        path::join("out", &path::join(&self.label.output_folder(), path))
+    }
+
+    pub(crate) fn malformed(&self, about: &str, problem: String) -> Arc<BuildError> {
+        Arc::new(BuildError::Malformed {
+            label: self.label.clone(),
+            place: Some(self.package.place_of(about)),
+            problem,
+        })
+    }
+
+    pub(crate) fn unsupported(&self, what: &'static str) -> Arc<BuildError> {
+        Arc::new(BuildError::Unsupported {
+            label: self.label.clone(),
+            place: Some(self.package.place_of(self.label.name())),
+            what,
+        })
+    }
+
+    fn check(&mut self) -> BuildResult<()> {
+        if !self.target.problems.is_empty() {
+            return Err(Arc::new(BuildError::Problems {
+                label: self.label.clone(),
+                place: self.package.place_of(self.label.name()),
+                problems: self.target.problems.clone(),
+            }));
+        }
+        let mut producers = HashMap::new();
+        for (index, action) in self.target.actions.iter().enumerate() {
+            if action.arguments.is_empty() {
+                let problem = format!("`{}` has no program to run", action.step());
+                return Err(self.malformed(&action.identifier, problem));
+            }
+            for output in &action.outputs {
+                self.check_output(output)?;
+                let path = output.path();
+                if producers.insert(path.to_owned(), index).is_some() {
+                    let problem = format!("the output `{path}` is made twice");
+                    return Err(self.malformed(path, problem));
+                }
+            }
+        }
+        self.producers = producers;
+        self.check_overlaps()?;
+        for named in &self.target.outputs {
+            if self.producer(&named.path).is_none() {
+                let problem = format!("no action makes the output `{}`", named.path);
+                return Err(self.malformed(&named.path, problem));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_output(&self, output: &Output) -> BuildResult<()> {
+        if matches!(output, Output::Early(_)) {
+            return Err(self.unsupported("an early output"));
+        }
+        let path = output.path();
+        path::check(path).map_err(|reason| {
+            self.malformed(path, format!("the output `{path}` has no place: {reason}"))
+        })
+    }
+
+    /// No output lies inside another: one would be written by two actions.
+    fn check_overlaps(&self) -> BuildResult<()> {
+        for path in self.producers.keys() {
+            let folder = path.rsplit_once('/').map(|(folder, _)| folder);
+            if let Some((_, around)) = folder.and_then(|folder| self.producer(folder)) {
+                let problem = format!("the output `{path}` lies inside the output `{around}`");
+                return Err(self.malformed(path, problem));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A target and, below it, everything that it mentions.
+pub(crate) struct Analysed {
+    pub(crate) declared: Declared,
+    dependencies: Vec<Arc<Analysed>>,
+    mentioned: BTreeMap<Mention, Arc<Analysed>>,
+}
+
+impl Analysed {
+    /// `mentioned` has the targets that were found for the mentions of
+    /// `declared`; those of itself are not among them.
+    pub(crate) fn new(
+        declared: Declared,
+        mentioned: BTreeMap<Mention, Arc<Analysed>>,
+    ) -> Arc<Self> {
+        let dependencies = declared
+            .target
+            .deps
+            .iter()
+            .filter_map(|text| mentioned.get(&Mention::target(text)))
+            .map(Arc::clone)
+            .collect();
+        Arc::new(Self {
+            declared,
+            dependencies,
+            mentioned,
+        })
+    }
+
+    /// Returns the target of a mention; a mention that was not resolved is
+    /// one of the target itself.
+    pub(crate) fn mentioned(self: &Arc<Self>, mention: &Mention) -> &Arc<Self> {
+        self.mentioned.get(mention).unwrap_or(self)
+    }
+}
+
+impl Node for Analysed {
+    fn dependencies(&self) -> &[Arc<Self>] {
+        &self.dependencies
+    }
+}
+
+impl fmt::Debug for Analysed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} ({})",
+            self.declared.label, self.declared.configuration
+        )
+    }
+}

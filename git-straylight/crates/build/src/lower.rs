@@ -1,0 +1,382 @@
+//! From typed pieces to a command line and the files it needs.
+//!
+//! Paths are those of the sandbox, relative to its working folder: sources at
+//! their paths in the repository, outputs at `out/<package>/<target>/…`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use straylight_odb::Digest;
+
+use crate::analyse::{Analysed, Declared};
+use crate::build::placed;
+use crate::error::BuildResult;
+use crate::keys::{ActionKey, Step};
+use crate::materialize::Materializer;
+use crate::path;
+use crate::sets;
+use crate::target::{
+    Action, Argument, Artifact, Folder, Mention, Piece, Pinned, SetRef, Source, Test, Variable,
+};
+
+/// A command before its inputs are known by their digests.
+#[derive(Debug)]
+pub(crate) struct Lowered {
+    pub(crate) arguments: Vec<String>,
+    pub(crate) env: BTreeMap<String, String>,
+    /// By the path in the sandbox.
+    pub(crate) inputs: BTreeMap<String, Input>,
+    /// Paths in the sandbox, as declared.
+    pub(crate) outputs: Vec<String>,
+    pub(crate) root: Option<Digest>,
+    pub(crate) timeout: Option<Duration>,
+}
+
+/// A program that runs outside a sandbox, and what it reads there.
+#[derive(Debug)]
+pub(crate) struct Program {
+    pub(crate) arguments: Vec<String>,
+    /// By the path that a sandbox would have.
+    pub(crate) inputs: BTreeMap<String, Input>,
+}
+
+/// Where the bytes of an input come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Input {
+    /// A file of the repository, which `written` in the package calls so.
+    Source { path: String, written: String },
+    /// An output of another action.
+    Made(ActionKey),
+    /// Bytes by hash, and where they were first found.
+    Pinned { digest: Digest, urls: Vec<String> },
+}
+
+/// Lowers one step of a target.
+pub(crate) fn lower(analysed: &Arc<Analysed>, step: Step) -> BuildResult<Lowered> {
+    match step {
+        Step::Action(index) => lower_action(analysed, &analysed.declared.target.actions[index]),
+        Step::Test => {
+            let test = analysed.declared.target.test.as_ref();
+            lower_test(
+                analysed,
+                test.expect("the step exists when the target has a test"),
+            )
+        }
+    }
+}
+
+fn lower_action(analysed: &Arc<Analysed>, action: &Action) -> BuildResult<Lowered> {
+    let declared = &analysed.declared;
+    if action.dep_file.is_some() {
+        return Err(declared.unsupported("a list of dependencies that the compiler writes"));
+    }
+    if !action.requires.is_empty() {
+        return Err(declared.unsupported("a need beyond declared inputs (`requires`)"));
+    }
+    let mut lowering = Lowering::new(analysed, Some(action));
+    for source in &action.inputs {
+        lowering.source(analysed, source)?;
+    }
+    lowering.arguments(&action.arguments)?;
+    Ok(Lowered {
+        arguments: lowering.arguments,
+        inputs: lowering.inputs,
+        env: environment(declared, &action.env)?,
+        outputs: (action.outputs.iter())
+            .map(|output| declared.staged(output.path()))
+            .collect(),
+        root: root(declared, action.root.as_ref())?,
+        timeout: action.timeout_seconds.map(Duration::from_secs),
+    })
+}
+
+fn lower_test(analysed: &Arc<Analysed>, test: &Test) -> BuildResult<Lowered> {
+    let declared = &analysed.declared;
+    let mut lowering = Lowering::new(analysed, None);
+    for source in &declared.target.data {
+        lowering.source(analysed, source)?;
+    }
+    lowering.arguments(&test.arguments)?;
+    Ok(Lowered {
+        arguments: lowering.arguments,
+        inputs: lowering.inputs,
+        env: environment(declared, &test.env)?,
+        outputs: Vec::new(),
+        root: root(declared, test.root.as_ref())?,
+        timeout: Some(Duration::from_secs(test.timeout_seconds)),
+    })
+}
+
+/// Returns the command line of a target's `run`, and what it needs. Paths on
+/// the command line are absolute, in the work tree.
+pub(crate) fn lower_run(
+    analysed: &Arc<Analysed>,
+    materializer: &Materializer,
+) -> BuildResult<Option<Program>> {
+    let Some(run) = &analysed.declared.target.run else {
+        return Ok(None);
+    };
+    let mut lowering = Lowering::new(analysed, None);
+    lowering.materializer = Some(materializer);
+    for source in &analysed.declared.target.data {
+        lowering.source(analysed, source)?;
+    }
+    lowering.arguments(&run.arguments)?;
+    Ok(Some(Program {
+        arguments: lowering.arguments,
+        inputs: lowering.inputs,
+    }))
+}
+
+struct Lowering<'a> {
+    reader: &'a Arc<Analysed>,
+    action: Option<&'a Action>,
+    arguments: Vec<String>,
+    inputs: BTreeMap<String, Input>,
+    /// Set when the command runs on disk and not in a sandbox.
+    materializer: Option<&'a Materializer>,
+}
+
+impl<'a> Lowering<'a> {
+    fn new(reader: &'a Arc<Analysed>, action: Option<&'a Action>) -> Self {
+        Self {
+            reader,
+            action,
+            arguments: Vec::new(),
+            inputs: BTreeMap::new(),
+            materializer: None,
+        }
+    }
+
+    /// Returns how the command line spells the path of an output.
+    fn spell(&self, target: &Declared, path: &str) -> String {
+        let Some(materializer) = self.materializer else {
+            return target.staged(path);
+        };
+        let below = path::join(&target.label.output_folder(), path);
+        materializer.on_disk(&materializer.place(&placed(&target.configuration, &below)))
+    }
+
+    /// Returns how the command line spells the path of a source.
+    fn spell_source(&self, path: String) -> String {
+        match self.materializer {
+            Some(materializer) => materializer.on_disk(&path),
+            None if path.is_empty() => ".".to_owned(),
+            None => path,
+        }
+    }
+
+    fn arguments(&mut self, arguments: &[Argument]) -> BuildResult<()> {
+        for argument in arguments {
+            match argument {
+                Argument::Pieces(pieces) => {
+                    let text = self.pieces(self.reader, pieces)?;
+                    self.arguments.push(text);
+                }
+                Argument::Each { of, prefix } => self.each(of, prefix)?,
+                Argument::FromFile(_) => {
+                    return Err(self
+                        .reader
+                        .declared
+                        .unsupported("arguments from a file that an action makes"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn each(&mut self, of: &SetRef, prefix: &str) -> BuildResult<()> {
+        let roots = sets::Node::dependencies(&**self.reader);
+        for node in sets::walk(roots, of.reach, of.order) {
+            for contribution in &node.declared.target.sets {
+                if contribution.set != of.set {
+                    continue;
+                }
+                for item in &contribution.items {
+                    let text = self.pieces(&node, item)?;
+                    self.arguments.push(format!("{prefix}{text}"));
+                }
+                for source in &contribution.inputs {
+                    self.source(&node, source)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// `owner` is the target that wrote the pieces.
+    fn pieces(&mut self, owner: &Arc<Analysed>, pieces: &[Piece]) -> BuildResult<String> {
+        let mut text = String::new();
+        for piece in pieces {
+            match piece {
+                Piece::Literal(literal) => text.push_str(literal),
+                Piece::Source(source) => text.push_str(&self.source(owner, source)?),
+                Piece::Folder(folder) => text.push_str(&self.folder(owner, folder)?),
+                Piece::Out(path) => text.push_str(&self.out(owner, path)?),
+                Piece::Tool(label) => text.push_str(&self.tool(owner, label)?),
+            }
+        }
+        Ok(text)
+    }
+
+    fn source(&mut self, owner: &Arc<Analysed>, source: &Source) -> BuildResult<String> {
+        match source {
+            Source::File(written) => {
+                path::check(written).map_err(|reason| {
+                    owner
+                        .declared
+                        .malformed(written, format!("`{written}` is not a source: {reason}"))
+                })?;
+                let path = owner.declared.label.package().join(written);
+                let input = Input::Source {
+                    path: path.clone(),
+                    written: written.clone(),
+                };
+                self.input(&owner.declared, path.clone(), input)?;
+                Ok(self.spell_source(path))
+            }
+            Source::Output { target, output } => {
+                let target = owner.mentioned(&Mention::target(target));
+                let path = target.declared.output_path(output);
+                self.made(owner, target, path)
+            }
+            Source::Pinned(pinned) => self.pinned(&owner.declared, pinned),
+        }
+    }
+
+    fn folder(&self, owner: &Arc<Analysed>, folder: &Folder) -> BuildResult<String> {
+        match folder {
+            Folder::Root => Ok(self.spell_source(String::new())),
+            Folder::Package(path) => {
+                if !path.is_empty() {
+                    path::check(path).map_err(|reason| {
+                        owner
+                            .declared
+                            .malformed(path, format!("`{path}` is not a folder: {reason}"))
+                    })?;
+                }
+                Ok(self.spell_source(owner.declared.label.package().join(path)))
+            }
+            Folder::Outputs(label) => {
+                let target = owner.mentioned(&Mention::target(label));
+                Ok(self.spell(&target.declared, ""))
+            }
+        }
+    }
+
+    fn out(&mut self, owner: &Arc<Analysed>, path: &str) -> BuildResult<String> {
+        let declares = |action: &Action| action.outputs.iter().any(|output| output.path() == path);
+        if Arc::ptr_eq(owner, self.reader) && self.action.is_some_and(declares) {
+            return Ok(self.spell(&owner.declared, path));
+        }
+        self.made(owner, owner, path)
+    }
+
+    /// The program of another target, and the files that it reads.
+    fn tool(&mut self, owner: &Arc<Analysed>, label: &str) -> BuildResult<String> {
+        let tool = Arc::clone(owner.mentioned(&Mention::tool(label)));
+        let arguments = tool
+            .declared
+            .target
+            .run
+            .as_ref()
+            .map(|run| &run.arguments[..]);
+        let Some([Argument::Pieces(program)]) = arguments else {
+            let problem = match arguments {
+                None => format!("`{}` is not a program", tool.declared.label),
+                Some(_) => format!(
+                    "`{}` runs with arguments of its own; a tool is one program",
+                    tool.declared.label
+                ),
+            };
+            return Err(owner.declared.malformed(label, problem));
+        };
+        for source in &tool.declared.target.data {
+            self.source(&tool, source)?;
+        }
+        self.pieces(&tool, program)
+    }
+
+    fn made(
+        &mut self,
+        owner: &Arc<Analysed>,
+        target: &Arc<Analysed>,
+        path: &str,
+    ) -> BuildResult<String> {
+        let Some((index, made)) = target.declared.producer(path) else {
+            let problem = format!("`{}` has no output `{path}`", target.declared.label);
+            return Err(owner.declared.malformed(path, problem));
+        };
+        let key = ActionKey {
+            label: target.declared.label.clone(),
+            configuration: target.declared.configuration,
+            step: Step::Action(index),
+        };
+        self.input(
+            &owner.declared,
+            target.declared.staged(made),
+            Input::Made(key),
+        )?;
+        Ok(self.spell(&target.declared, path))
+    }
+
+    fn pinned(&mut self, owner: &Declared, pinned: &Pinned) -> BuildResult<String> {
+        path::check(&pinned.path).map_err(|reason| {
+            let problem = format!("the pinned path `{}` has no place: {reason}", pinned.path);
+            owner.malformed(&pinned.path, problem)
+        })?;
+        let sha256 = (pinned.sha256.parse())
+            .map_err(|error| owner.malformed(&pinned.sha256, format!("{error}")))?;
+        let input = Input::Pinned {
+            digest: Digest::new(sha256, pinned.size),
+            urls: pinned.urls.clone(),
+        };
+        self.input(owner, owner.staged(&pinned.path), input)?;
+        Ok(self.spell(owner, &pinned.path))
+    }
+
+    fn input(&mut self, owner: &Declared, path: String, input: Input) -> BuildResult<()> {
+        if let Some(known) = self.inputs.get(&path) {
+            if !same_bytes(known, &input) {
+                let problem = format!("two different inputs would be at `{path}`");
+                return Err(owner.malformed(&path, problem));
+            }
+        } else {
+            self.inputs.insert(path, input);
+        }
+        Ok(())
+    }
+}
+
+/// Two packages may list one file, each in its own words.
+fn same_bytes(a: &Input, b: &Input) -> bool {
+    match (a, b) {
+        (Input::Source { path: a, .. }, Input::Source { path: b, .. }) => a == b,
+        (Input::Pinned { digest: a, .. }, Input::Pinned { digest: b, .. }) => a == b,
+        (a, b) => a == b,
+    }
+}
+
+fn root(declared: &Declared, artifact: Option<&Artifact>) -> BuildResult<Option<Digest>> {
+    artifact
+        .map(|artifact| {
+            let sha256 = (artifact.sha256.parse())
+                .map_err(|error| declared.malformed(&artifact.sha256, format!("{error}")))?;
+            Ok(Digest::new(sha256, artifact.size))
+        })
+        .transpose()
+}
+
+/// The variables that a step sets itself.
+fn environment(declared: &Declared, own: &[Variable]) -> BuildResult<BTreeMap<String, String>> {
+    let mut env = BTreeMap::new();
+    for Variable { map_key, map_value } in own {
+        if map_key.is_empty() || map_key.contains(['=', '\0']) || map_value.contains('\0') {
+            let problem = format!("`{map_key}` cannot be a variable of the environment");
+            return Err(declared.malformed(map_key, problem));
+        }
+        env.insert(map_key.clone(), map_value.clone());
+    }
+    Ok(env)
+}

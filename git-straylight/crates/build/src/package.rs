@@ -1,0 +1,190 @@
+//! A package: the rules of one `BUILD.dhall`.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use straylight_dhall::{Evaluator, Location, Value, from_value, text_literals};
+
+use crate::configuration::Triple;
+use crate::error::{BuildError, BuildResult, Place};
+use crate::label::{Label, PackagePath};
+use crate::tree::SourceTree;
+
+/// The rules of a package, by name.
+pub(crate) struct Package {
+    path: PackagePath,
+    rules: BTreeMap<String, Rule>,
+    /// Texts of the file, to point a message at one.
+    literals: Vec<(Place, String)>,
+}
+
+/// A rule: applied to a configuration, it says what its target is.
+pub(crate) struct Rule {
+    /// What `//x` builds for; none is the host.
+    pub(crate) platforms: Vec<Triple>,
+    /// `Configuration → Target`.
+    pub(crate) build: Value,
+    /// The type of the configuration that it takes.
+    pub(crate) configuration: Value,
+}
+
+impl Package {
+    /// Evaluates the package's `BUILD.dhall`.
+    pub(crate) fn load(
+        tree: &dyn SourceTree,
+        evaluator: &Evaluator,
+        path: &PackagePath,
+    ) -> BuildResult<Self> {
+        let file = path.build_file();
+        let text = tree.read(&file).map_err(BuildError::Tree)?;
+        let Some(text) = text else {
+            return Err(Arc::new(BuildError::NoPackage {
+                package: path.clone(),
+                place: None,
+            }));
+        };
+        let not_rules = |problem: String| {
+            Arc::new(BuildError::NotRules {
+                place: Place::of_file(&file),
+                problem,
+            })
+        };
+        let text = std::str::from_utf8(&text)
+            .map_err(|error| not_rules(format!("the file is not UTF-8: {error}")))?;
+        let evaluated = evaluator
+            .evaluate(&Location::File(file.clone()), text)
+            .map_err(|error| BuildError::Dhall(Box::new(error)))?;
+        let literals = text_literals(text)
+            .into_iter()
+            .map(|(span, text)| (Place::new(&file, span.line, span.column), text))
+            .collect();
+        Ok(Self {
+            path: path.clone(),
+            rules: rules(&evaluated.value, &evaluated.ty).map_err(not_rules)?,
+            literals,
+        })
+    }
+
+    /// Returns the package's folder.
+    pub(crate) fn path(&self) -> &PackagePath {
+        &self.path
+    }
+
+    /// Returns the names of the targets, sorted.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.rules.keys().cloned().collect()
+    }
+
+    /// Returns the rule of the target `name`.
+    pub(crate) fn rule(&self, name: &str) -> Option<&Rule> {
+        self.rules.get(name)
+    }
+
+    /// Returns the target that `//folder` stands for.
+    pub(crate) fn default_target(&self) -> BuildResult<Label> {
+        let named_like_the_folder = self
+            .path
+            .folder_name()
+            .filter(|name| self.rules.contains_key(*name));
+        let only = || {
+            let mut names = self.rules.keys();
+            names.next().filter(|_| names.next().is_none())
+        };
+        let name = named_like_the_folder.or_else(|| only().map(String::as_str));
+        match name {
+            Some(name) => self.label(name),
+            None => Err(Arc::new(BuildError::Ambiguous {
+                package: self.path.clone(),
+                place: None,
+                known: self.names(),
+            })),
+        }
+    }
+
+    /// Returns the label of the target `name` of this package.
+    pub(crate) fn label(&self, name: &str) -> BuildResult<Label> {
+        Label::new(self.path.clone(), name).map_err(|error| {
+            Arc::new(BuildError::Label {
+                place: Some(self.place()),
+                error,
+            })
+        })
+    }
+
+    /// Returns the place of the package's file.
+    pub(crate) fn place(&self) -> Place {
+        Place::of_file(&self.path.build_file())
+    }
+
+    /// Returns where `text` is written in the file, or else the file itself:
+    /// a rule may have made the text up from parts.
+    pub(crate) fn place_of(&self, text: &str) -> Place {
+        self.literals
+            .iter()
+            .find(|(_, literal)| literal == text)
+            .map_or_else(|| self.place(), |(place, _)| place.clone())
+    }
+}
+
+/// The data of a rule; its function is taken from the value.
+#[derive(Deserialize)]
+struct Head {
+    name: String,
+    #[serde(default)]
+    platforms: Vec<Triple>,
+}
+
+fn rules(value: &Value, ty: &Value) -> Result<BTreeMap<String, Rule>, String> {
+    let (Some(fields), Some(types)) = (value.fields(), ty.fields()) else {
+        return Err("a package is a record of rules, `{ name = rule, … }`".to_owned());
+    };
+    if types
+        .iter()
+        .any(|(name, ty)| name == "build" && ty.function_type().is_some())
+    {
+        return Err(
+            "the file is one rule; a package is a record of rules: write \
+                    `let rule = … in { name = rule }`"
+                .to_owned(),
+        );
+    }
+    let mut rules = BTreeMap::new();
+    let mut names: BTreeMap<String, String> = BTreeMap::new();
+    for ((field, value), (_, ty)) in fields.into_iter().zip(types) {
+        let (name, rule) = rule(&value, &ty)
+            .map_err(|problem| format!("the field `{field}` is not a rule: {problem}"))?;
+        if let Some(other) = names.insert(name.clone(), field.clone()) {
+            return Err(format!(
+                "the rules `{other}` and `{field}` are both named `{name}`"
+            ));
+        }
+        rules.insert(name, rule);
+    }
+    Ok(rules)
+}
+
+fn rule(value: &Value, ty: &Value) -> Result<(String, Rule), String> {
+    let build = value.field("build").ok_or("it has no field `build`")?;
+    let (configuration, _) = ty
+        .field("build")
+        .and_then(|ty| ty.function_type())
+        .ok_or("its field `build` is not a function")?;
+    let head: Head = from_value(value).map_err(|error| error.to_string())?;
+    let rule = Rule {
+        platforms: head.platforms,
+        build,
+        configuration,
+    };
+    Ok((head.name, rule))
+}
+
+impl fmt::Debug for Package {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Package")
+            .field("path", &self.path)
+            .field("rules", &self.rules.keys())
+            .finish()
+    }
+}

@@ -1,0 +1,309 @@
+//! What a work tree remembers between builds: `<git dir>/straylight/state`.
+//!
+//! Everything here saves work and decides nothing: without the file, or with
+//! a damaged one, a build reads its sources again and gives the same result.
+//! Two builds at once each write the whole file; the last one wins.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use minicbor::{Decode, Encode};
+use straylight_odb::{Digest, Sha256, StoreError};
+
+/// The first bytes of the file; another version is another file.
+const MAGIC: &[u8] = b"straylight state 1\n";
+
+/// File systems stamp files with a clock that may lag this far, in
+/// nanoseconds. A file that changed so shortly before it was read may change
+/// again without a new stamp.
+const RACY: u128 = 40_000_000;
+
+/// A time after all changes: for files that nobody else writes.
+pub(crate) const FOREVER: u128 = u128::MAX;
+
+/// What the file system says of a file. Equal stamps mean equal bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Stamp {
+    #[n(0)]
+    modified: i64,
+    #[n(1)]
+    modified_nanos: i64,
+    #[n(2)]
+    changed: i64,
+    #[n(3)]
+    changed_nanos: i64,
+    #[n(4)]
+    size: u64,
+    #[n(5)]
+    inode: u64,
+    #[n(6)]
+    mode: u32,
+}
+
+impl Stamp {
+    pub(crate) fn of(metadata: &fs::Metadata) -> Self {
+        Self {
+            modified: metadata.mtime(),
+            modified_nanos: metadata.mtime_nsec(),
+            changed: metadata.ctime(),
+            changed_nanos: metadata.ctime_nsec(),
+            size: metadata.size(),
+            inode: metadata.ino(),
+            mode: metadata.mode(),
+        }
+    }
+
+    /// Returns whether the file was left alone for long enough before `now`.
+    fn is_settled(&self, now: u128) -> bool {
+        let nanos = |seconds: i64, nanos: i64| {
+            u128::try_from(seconds).unwrap_or(0) * 1_000_000_000
+                + u128::try_from(nanos).unwrap_or(0)
+        };
+        let last =
+            nanos(self.modified, self.modified_nanos).max(nanos(self.changed, self.changed_nanos));
+        last + RACY < now
+    }
+}
+
+#[derive(Clone, Debug, Encode, Decode)]
+struct Remembered {
+    #[n(0)]
+    stamp: Stamp,
+    #[cbor(n(1), with = "minicbor::bytes")]
+    sha256: [u8; 32],
+}
+
+#[derive(Debug, Default, Encode, Decode)]
+struct Tables {
+    /// Sources of the work tree, by path.
+    #[n(0)]
+    sources: HashMap<String, Remembered>,
+    /// Files under `straylight-out/`, by path.
+    #[n(1)]
+    outputs: HashMap<String, Remembered>,
+    /// Git blobs: object id to sha256 and size.
+    #[n(2)]
+    blobs: HashMap<String, Blob>,
+}
+
+#[derive(Clone, Debug, Encode, Decode)]
+struct Blob {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    sha256: [u8; 32],
+    #[n(1)]
+    size: u64,
+}
+
+/// The memory of one work tree. Shared by the threads of a build.
+#[derive(Debug)]
+pub struct State {
+    path: Option<PathBuf>,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    tables: Tables,
+    changed: bool,
+}
+
+/// Which table a path is remembered in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Kind {
+    Source,
+    Output,
+}
+
+impl State {
+    /// Opens the memory in the folder of a work tree's git data.
+    #[must_use]
+    pub fn open(git_dir: &Path) -> Self {
+        let path = git_dir.join("straylight").join("state");
+        let tables = fs::read(&path)
+            .ok()
+            .and_then(|bytes| minicbor::decode(bytes.strip_prefix(MAGIC)?).ok())
+            .unwrap_or_default();
+        Self {
+            path: Some(path),
+            inner: Mutex::new(Inner {
+                tables,
+                changed: false,
+            }),
+        }
+    }
+
+    /// Returns a memory that is empty and stays so.
+    #[must_use]
+    pub fn forgetful() -> Self {
+        Self {
+            path: None,
+            inner: Mutex::default(),
+        }
+    }
+
+    /// Returns the digest of a file whose stamp has not changed.
+    pub(crate) fn digest(&self, kind: Kind, path: &str, stamp: &Stamp) -> Option<Digest> {
+        let inner = self.inner();
+        let remembered = inner.tables.of(kind).get(path)?;
+        (remembered.stamp == *stamp)
+            .then(|| Digest::new(Sha256::from_raw(remembered.sha256), stamp.size))
+    }
+
+    /// Remembers a file; `read_at` is [`now`] before its bytes were read.
+    pub(crate) fn remember(
+        &self,
+        kind: Kind,
+        path: &str,
+        stamp: Stamp,
+        digest: &Digest,
+        read_at: u128,
+    ) {
+        if self.path.is_none() || !stamp.is_settled(read_at) {
+            return;
+        }
+        let sha256 = *digest.sha256().as_raw();
+        let mut inner = self.inner();
+        inner
+            .tables
+            .of_mut(kind)
+            .insert(path.to_owned(), Remembered { stamp, sha256 });
+        inner.changed = true;
+    }
+
+    /// Returns the digest of a git blob.
+    pub(crate) fn blob(&self, id: &str) -> Option<Digest> {
+        let inner = self.inner();
+        let blob = inner.tables.blobs.get(id)?;
+        Some(Digest::new(Sha256::from_raw(blob.sha256), blob.size))
+    }
+
+    /// Remembers the digest of a git blob.
+    pub(crate) fn remember_blob(&self, id: String, digest: &Digest) {
+        if self.path.is_none() {
+            return;
+        }
+        let blob = Blob {
+            sha256: *digest.sha256().as_raw(),
+            size: digest.size(),
+        };
+        let mut inner = self.inner();
+        inner.tables.blobs.insert(id, blob);
+        inner.changed = true;
+    }
+
+    /// Writes the memory to disk, if it changed.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] when it cannot be written; the old file stays.
+    pub fn save(&self) -> Result<(), StoreError> {
+        let mut inner = self.inner();
+        let Some(path) = self.path.as_ref().filter(|_| inner.changed) else {
+            return Ok(());
+        };
+        let mut bytes = MAGIC.to_vec();
+        minicbor::encode(&inner.tables, &mut bytes).expect("a vector accepts all bytes");
+        let folder = path.parent().expect("the path has a file name");
+        fs::create_dir_all(folder).map_err(StoreError::io("create", folder))?;
+        let write = || {
+            let mut file = tempfile::NamedTempFile::new_in(folder)?;
+            file.write_all(&bytes)?;
+            file.persist(path).map(drop).map_err(|error| error.error)
+        };
+        write().map_err(StoreError::io("write", path))?;
+        inner.changed = false;
+        Ok(())
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        // Each change is one insertion: a panic elsewhere leaves no half of it.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Tables {
+    fn of(&self, kind: Kind) -> &HashMap<String, Remembered> {
+        match kind {
+            Kind::Source => &self.sources,
+            Kind::Output => &self.outputs,
+        }
+    }
+
+    fn of_mut(&mut self, kind: Kind) -> &mut HashMap<String, Remembered> {
+        match kind {
+            Kind::Source => &mut self.sources,
+            Kind::Output => &mut self.outputs,
+        }
+    }
+}
+
+/// Returns the time, in nanoseconds since 1970.
+pub(crate) fn now() -> u128 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_nanos())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stamped(folder: &Path) -> (String, Stamp) {
+        let path = folder.join("file");
+        fs::write(&path, b"bytes").unwrap();
+        let stamp = Stamp::of(&fs::metadata(&path).unwrap());
+        ("file".to_owned(), stamp)
+    }
+
+    #[test]
+    fn survives_in_its_file_and_forgets_changed_stamps() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, stamp) = stamped(folder.path());
+        let digest = Digest::of(b"bytes");
+        let state = State::open(folder.path());
+        state.remember(Kind::Source, &path, stamp, &digest, FOREVER);
+        state.remember_blob("1234".to_owned(), &digest);
+        state.save().unwrap();
+
+        let state = State::open(folder.path());
+        assert_eq!(state.digest(Kind::Source, &path, &stamp), Some(digest));
+        assert_eq!(state.digest(Kind::Output, &path, &stamp), None);
+        assert_eq!(state.blob("1234"), Some(digest));
+        let touched = Stamp {
+            modified: 1,
+            ..stamp
+        };
+        assert_eq!(state.digest(Kind::Source, &path, &touched), None);
+    }
+
+    #[test]
+    fn does_not_trust_a_file_that_just_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        let before = now();
+        let (path, stamp) = stamped(folder.path());
+        let state = State::open(folder.path());
+        state.remember(Kind::Source, &path, stamp, &Digest::of(b"bytes"), before);
+        assert_eq!(state.digest(Kind::Source, &path, &stamp), None);
+    }
+
+    #[test]
+    fn starts_afresh_when_its_file_is_damaged() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, stamp) = stamped(folder.path());
+        let digest = Digest::of(b"bytes");
+        let state = State::open(folder.path());
+        state.remember(Kind::Source, &path, stamp, &digest, FOREVER);
+        state.save().unwrap();
+        let file = folder.path().join("straylight/state");
+        let bytes = fs::read(&file).unwrap();
+        for length in [0, 5, MAGIC.len(), bytes.len() - 1] {
+            fs::write(&file, &bytes[..length]).unwrap();
+            let state = State::open(folder.path());
+            assert_eq!(state.digest(Kind::Source, &path, &stamp), None, "{length}");
+        }
+    }
+}
