@@ -1,0 +1,144 @@
+//! One file for each command.
+
+mod attest;
+mod bucket;
+mod build;
+mod demo;
+mod dhall;
+mod hook;
+mod key;
+mod log;
+mod run;
+mod ssh_session;
+mod targets;
+mod test;
+mod toolchain;
+mod verify;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use clap::Subcommand;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use straylight_build::{BuildError, Report};
+use straylight_exec::Cancellation;
+
+use crate::error::{CommandError, Kind, Result};
+use crate::setup::Setup;
+use crate::ui;
+
+/// What the program can do.
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    Build(build::Args),
+    Run(run::Args),
+    Test(test::Args),
+    Targets(targets::Args),
+    Attest(attest::Args),
+    Verify(verify::Args),
+    Log(log::Args),
+    #[command(subcommand)]
+    Toolchain(toolchain::Command),
+    #[command(subcommand)]
+    Key(key::Command),
+    #[command(subcommand)]
+    Hook(hook::Command),
+    #[command(subcommand)]
+    Bucket(bucket::Command),
+    #[command(subcommand)]
+    Dhall(dhall::Command),
+    SshSession(ssh_session::Args),
+    Demo(demo::Args),
+}
+
+impl Command {
+    pub(crate) fn run(self) -> Result<ExitCode> {
+        match self {
+            Self::Build(args) => build::run(&args),
+            Self::Run(args) => run::run(&args),
+            Self::Test(args) => test::run(&args),
+            Self::Targets(args) => targets::run(&args),
+            Self::Attest(args) => attest::run(&args),
+            Self::Verify(args) => verify::run(&args),
+            Self::Log(args) => log::run(&args),
+            Self::Toolchain(command) => toolchain::run(&command),
+            Self::Key(command) => key::run(&command),
+            Self::Hook(command) => hook::run(&command),
+            Self::Bucket(command) => bucket::run(&command),
+            Self::Dhall(command) => dhall::run(&command),
+            Self::SshSession(args) => ssh_session::run(&args),
+            Self::Demo(args) => demo::run(&args),
+        }
+    }
+}
+
+/// Stops running commands on the first signal; on the second, everything.
+pub(crate) fn stop_on_signals(cancellation: &Cancellation) -> Result<()> {
+    let again = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        let interrupted = Kind::Interrupted as i32;
+        // In this order: the first signal sets the flag that the second finds.
+        let handlers = signal_hook::flag::register_conditional_shutdown(
+            signal,
+            interrupted,
+            Arc::clone(&again),
+        )
+        .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&again)));
+        handlers.map_err(|error| {
+            CommandError::environment(format!("cannot handle signals: {error}"))
+        })?;
+    }
+    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])
+        .map_err(|error| CommandError::environment(format!("cannot handle signals: {error}")))?;
+    let cancellation = cancellation.clone();
+    std::thread::spawn(move || {
+        if signals.forever().next().is_some() {
+            cancellation.cancel();
+        }
+    });
+    Ok(())
+}
+
+/// Ends a build: shows its failures and returns the exit code.
+pub(crate) fn conclude(setup: &Setup, report: &Report) -> Result<ExitCode> {
+    setup.finish()?;
+    if setup.services.cancellation.is_cancelled() {
+        ui::message("interrupted");
+        return Ok(ExitCode::from(Kind::Interrupted as u8));
+    }
+    let mut worst = None;
+    for failure in &report.failures {
+        let error = CommandError::from(Arc::clone(failure));
+        ui::message_of(&error);
+        // A broken environment says most, a failed command least.
+        worst = worst.max(Some(error.kind));
+    }
+    Ok(worst.map_or(ExitCode::SUCCESS, |kind| ExitCode::from(kind as u8)))
+}
+
+/// Returns one line that says what a build did.
+pub(crate) fn summary(report: &Report) -> String {
+    let failed = |error: &&Arc<BuildError>| matches!(***error, BuildError::Action(_));
+    let failures = report.failures.iter().filter(failed).count();
+    let mut parts = Vec::new();
+    if report.executed > 0 {
+        parts.push(format!("{} run", ui::count(report.executed, "action")));
+    }
+    if report.reused > 0 {
+        parts.push(format!("{} reused", report.reused));
+    }
+    if failures > 0 {
+        parts.push(ui::styled(ui::BAD, format!("{failures} failed")));
+    }
+    if parts.is_empty() {
+        return "no actions".to_owned();
+    }
+    if report.executed == 0 && failures == 0 {
+        return format!(
+            "nothing to do: {} up to date",
+            ui::count(report.reused, "action")
+        );
+    }
+    parts.join(", ")
+}

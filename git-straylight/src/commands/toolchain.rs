@@ -1,0 +1,281 @@
+//! `git straylight toolchain`.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Subcommand, ValueEnum};
+use serde::Deserialize;
+use straylight_build::Triple;
+use straylight_build::target::Artifact;
+use straylight_dhall::{Evaluator, Location, from_value, library};
+use straylight_exec::capture;
+use straylight_odb::{Digest, LocalStore};
+
+use crate::error::{CommandError, Result};
+use crate::setup::{Workspace, pinned_imports};
+use crate::ui;
+
+/// Compilers, captured and pinned
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Copy a toolchain of this machine into the cache, and pin it
+    ///
+    /// Writes a typed file with the sha256 of what was copied. Builds see
+    /// exactly that tree, wherever they run; what the machine has is not used.
+    Capture {
+        /// What to capture.
+        #[arg(value_enum, required = true)]
+        what: Vec<What>,
+        /// The file to write [default: `toolchains.dhall` in the root of the repository].
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum What {
+    /// The GNU C compiler, with what it needs to compile and link.
+    Gcc,
+    /// A POSIX shell and its utilities.
+    Posix,
+}
+
+/// What a toolchains file of ours holds. Another file is not written over.
+#[derive(Debug, Default, Deserialize)]
+struct Toolchains {
+    #[serde(default)]
+    gcc: Option<Toolchain>,
+    #[serde(default)]
+    posix: Option<Userland>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Toolchain {
+    compiler: Compiler,
+}
+
+#[derive(Debug, Deserialize)]
+enum Compiler {
+    Gcc(Gcc),
+}
+
+#[derive(Debug, Deserialize)]
+struct Gcc {
+    version: String,
+    artifact: Artifact,
+    cc: String,
+    cxx: Option<String>,
+    ar: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Userland {
+    version: String,
+    artifact: Artifact,
+    shell: String,
+}
+
+pub(crate) fn run(command: &Command) -> Result<ExitCode> {
+    let Command::Capture { what, output } = command;
+    let workspace = Workspace::open()?;
+    let root = workspace.repository.require_work_tree()?;
+    let path = output
+        .clone()
+        .unwrap_or_else(|| root.join("toolchains.dhall"));
+    let mut toolchains = read(&path)?;
+    if what.contains(&What::Gcc) {
+        toolchains.gcc = Some(capture_gcc(&workspace.store)?);
+    }
+    if what.contains(&What::Posix) {
+        toolchains.posix = Some(capture_posix(&workspace.store)?);
+    }
+    write(&path, &render(&toolchains)?)?;
+    let shown = path.strip_prefix(root).unwrap_or(&path);
+    ui::message(format_args!("wrote `{}`", shown.display()));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn capture_gcc(store: &Arc<LocalStore>) -> Result<Toolchain> {
+    let captured = capture::capture_gcc(store)?;
+    told(
+        "gcc",
+        &captured.version,
+        captured.files,
+        captured.bytes,
+        &captured.digest,
+    );
+    Ok(Toolchain {
+        compiler: Compiler::Gcc(Gcc {
+            version: captured.version,
+            artifact: artifact(&captured.digest),
+            cc: captured.cc,
+            cxx: captured.cxx,
+            ar: captured.ar,
+        }),
+    })
+}
+
+fn capture_posix(store: &Arc<LocalStore>) -> Result<Userland> {
+    let captured = capture::capture_posix(store)?;
+    told(
+        "posix",
+        &captured.version,
+        captured.files,
+        captured.bytes,
+        &captured.digest,
+    );
+    Ok(Userland {
+        version: captured.version,
+        artifact: artifact(&captured.digest),
+        shell: captured.shell,
+    })
+}
+
+fn told(name: &str, version: &str, files: usize, bytes: u64, digest: &Digest) {
+    let size = bytes as f64 / 1e6;
+    ui::result(format_args!(
+        "{name} {version}  {}",
+        digest.sha256().to_ca_uri()
+    ));
+    ui::message(format_args!(
+        "captured {}, {size:.1} MB",
+        ui::count(files, "file")
+    ));
+}
+
+fn artifact(digest: &Digest) -> Artifact {
+    Artifact {
+        sha256: digest.sha256().to_string(),
+        size: digest.size(),
+    }
+}
+
+/// Reads the captures that a file holds already.
+fn read(path: &Path) -> Result<Toolchains> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Ok(Toolchains::default());
+        }
+        Err(error) => return Err(CommandError::io("read", path)(error)),
+    };
+    let foreign = |reason: String| {
+        CommandError::usage(format!(
+            "`{}` is not a file that a capture wrote: {reason}",
+            path.display()
+        ))
+        .hint("write to another file with `--output`, and import that")
+    };
+    let evaluator = Evaluator::new(pinned_imports());
+    let evaluated = evaluator
+        .evaluate(&Location::Input(path.display().to_string()), &text)
+        .map_err(|error| foreign(error.to_string()))?;
+    let fields = evaluated.value.fields().unwrap_or_default();
+    if let Some((name, _)) = fields
+        .iter()
+        .find(|(name, _)| !["gcc", "posix"].contains(&&**name))
+    {
+        return Err(foreign(format!("it also has `{name}`")));
+    }
+    from_value(&evaluated.value).map_err(|error| foreign(error.to_string()))
+}
+
+/// Returns the text of a toolchains file.
+fn render(toolchains: &Toolchains) -> Result<String> {
+    let mut text = String::from("-- Written by `git straylight toolchain capture`.\n");
+    let mut fields = Vec::new();
+    pin(
+        &mut text,
+        "Toolchains",
+        "https://straylight.cx/toolchains/v1.dhall",
+    )?;
+    if let Some(Toolchain {
+        compiler: Compiler::Gcc(gcc),
+    }) = &toolchains.gcc
+    {
+        pin(
+            &mut text,
+            "Targets",
+            "https://straylight.cx/targets/v1.dhall",
+        )?;
+        fields.push(render_gcc(gcc));
+    }
+    if let Some(posix) = &toolchains.posix {
+        fields.push(format!(
+            "posix =\n          {{ version = {}\n          , artifact =\n              {}\n          \
+             , shell = {}\n          }}\n        : Toolchains.Userland\n",
+            quoted(&posix.version),
+            render_artifact(&posix.artifact),
+            quoted(&posix.shell),
+        ));
+    }
+    let _ = writeln!(text, "in  {{ {}    }}", fields.join("    , "));
+    Ok(text)
+}
+
+fn render_gcc(gcc: &Gcc) -> String {
+    let cxx = (gcc.cxx.as_ref()).map_or("None Text".to_owned(), |cxx| {
+        format!("Some {}", quoted(cxx))
+    });
+    let host = match Triple::host().to_string().as_str() {
+        "aarch64-unknown-linux-gnu" => "aarch64_linux",
+        "riscv64-unknown-linux-gnu" => "riscv64_linux",
+        _ => "x86_64_linux",
+    };
+    format!(
+        "gcc =\n          {{ compiler =\n              Toolchains.Compiler.Gcc\n                \
+         {{ version = {}\n                , artifact =\n                    {}\n                \
+         , cc = {}\n                , cxx = {cxx}\n                , ar = {}\n                \
+         }}\n          , host = Targets.{host}\n          , target = Targets.{host}\n          \
+         , flags = [] : List Toolchains.Flag\n          , linker = None Toolchains.Artifact\n          \
+         , sysroot = None Toolchains.Artifact\n          }}\n        : Toolchains.Toolchain\n",
+        quoted(&gcc.version),
+        render_artifact(&gcc.artifact),
+        quoted(&gcc.cc),
+        quoted(&gcc.ar),
+    )
+}
+
+fn pin(text: &mut String, name: &str, url: &str) -> Result<()> {
+    let released = library::latest(url)
+        .ok_or_else(|| CommandError::missing(format!("`{url}` is not in the library")))?;
+    let _ = write!(
+        text,
+        "let {name} =\n      {url}\n        sha256:{}\n\n",
+        released.sha256
+    );
+    Ok(())
+}
+
+fn render_artifact(artifact: &Artifact) -> String {
+    let Artifact { sha256, size } = artifact;
+    format!("{{ sha256 = \"{sha256}\", size = {size} }}")
+}
+
+/// Returns a text as Dhall writes it.
+fn quoted(text: &str) -> String {
+    let escaped = text
+        .replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace("${", "\\${");
+    format!("\"{escaped}\"")
+}
+
+/// Replaces a file, or leaves it as it was.
+fn write(path: &Path, text: &str) -> Result<()> {
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let mut file = tempfile::Builder::new()
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
+        .tempfile_in(folder.unwrap_or(Path::new(".")))
+        .map_err(CommandError::io("write", path))?;
+    file.write_all(text.as_bytes())
+        .map_err(CommandError::io("write", path))?;
+    file.persist(path)
+        .map_err(|error| CommandError::io("write", path)(error.error))?;
+    Ok(())
+}

@@ -1,0 +1,271 @@
+//! What ends a command early: a message, hints, and a stable exit code.
+
+use std::fmt;
+use std::sync::Arc;
+
+use straylight_attest::allowed_signers::AllowedSignersError;
+use straylight_attest::ssh::SshError;
+use straylight_build::BuildError;
+use straylight_build::tree::TreeError;
+use straylight_exec::ExecError;
+use straylight_exec::capture::CaptureError;
+use straylight_hooks::InstallError;
+use straylight_odb::StoreError;
+use straylight_odb::bucket::BucketError;
+use straylight_odb::odb::OdbError;
+use straylight_odb::repo::RepoError;
+use straylight_serve::ServeError;
+
+/// Why a command did not succeed. The number is the exit code, and stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    /// A build, a test or a verification has a negative result.
+    Negative = 1,
+    /// The command line, or a file of the repository, is not right.
+    Usage = 2,
+    /// Something that was asked for does not exist.
+    Missing = 3,
+    /// There is an answer, from somebody who is not believed.
+    Untrusted = 5,
+    /// This machine cannot do it: no namespaces, no git, a full disk.
+    Environment = 6,
+    /// The user stopped it.
+    Interrupted = 130,
+}
+
+/// An error with what a user needs: what, where, and what to do next.
+#[derive(Debug)]
+pub(crate) struct CommandError {
+    pub(crate) kind: Kind,
+    /// Without a leading `error:`. Empty if everything has been said.
+    pub(crate) message: String,
+    /// Where it is written, as `file:line:column`.
+    pub(crate) place: Option<String>,
+    /// Text that was laid out already: a snippet, or what a command printed.
+    pub(crate) detail: Option<String>,
+    pub(crate) hints: Vec<String>,
+}
+
+pub(crate) type Result<T> = std::result::Result<T, CommandError>;
+
+impl CommandError {
+    pub(crate) fn new(kind: Kind, message: impl fmt::Display) -> Self {
+        Self {
+            kind,
+            message: message.to_string(),
+            place: None,
+            detail: None,
+            hints: Vec::new(),
+        }
+    }
+
+    pub(crate) fn usage(message: impl fmt::Display) -> Self {
+        Self::new(Kind::Usage, message)
+    }
+
+    pub(crate) fn missing(message: impl fmt::Display) -> Self {
+        Self::new(Kind::Missing, message)
+    }
+
+    pub(crate) fn environment(message: impl fmt::Display) -> Self {
+        Self::new(Kind::Environment, message)
+    }
+
+    #[must_use]
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// Returns a closure that wraps an I/O error with what was tried.
+    pub(crate) fn io(
+        action: &'static str,
+        path: &std::path::Path,
+    ) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.display().to_string();
+        move |error| Self::environment(format!("cannot {action} `{path}`: {error}"))
+    }
+}
+
+impl From<StoreError> for CommandError {
+    fn from(error: StoreError) -> Self {
+        let full = error.is_out_of_space();
+        let error = Self::environment(error);
+        if full {
+            return error.hint("the disk is full: nothing is lost; make room and run it again");
+        }
+        error
+    }
+}
+
+impl From<RepoError> for CommandError {
+    fn from(error: RepoError) -> Self {
+        let kind = match &error {
+            RepoError::NotFound { .. } | RepoError::UnknownRevision { .. } => Kind::Missing,
+            RepoError::NoWorkTree { .. } | RepoError::WrongKind { .. } => Kind::Usage,
+            _ => Kind::Environment,
+        };
+        Self::new(kind, error)
+    }
+}
+
+/// Errors of this machine, or of what it was told to use.
+macro_rules! environment {
+    ($($error:ty),* $(,)?) => {
+        $(impl From<$error> for CommandError {
+            fn from(error: $error) -> Self {
+                Self::environment(error)
+            }
+        })*
+    };
+}
+
+environment!(
+    straylight_odb::import::ImportError,
+    straylight_odb::libgit2::OpenError,
+    straylight_odb::manifest::ManifestError,
+    straylight_attest::dsse::SignError,
+    straylight_attest::log::LogError,
+    straylight_attest::notes::NotesError,
+    straylight_attest::record::RecordError,
+);
+
+impl From<BucketError> for CommandError {
+    fn from(error: BucketError) -> Self {
+        let kind = match &error {
+            BucketError::NotFound { .. } => Kind::Missing,
+            BucketError::Unsupported { .. } => Kind::Usage,
+            _ => Kind::Environment,
+        };
+        Self::new(kind, error)
+    }
+}
+
+impl From<OdbError> for CommandError {
+    fn from(error: OdbError) -> Self {
+        match error {
+            OdbError::NoRepository { .. } => Self::missing(error),
+            error => Self::environment(error),
+        }
+    }
+}
+
+impl From<SshError> for CommandError {
+    fn from(error: SshError) -> Self {
+        match error {
+            SshError::NoKey { .. } => Self::missing(error).hint(
+                "make one with `git straylight key generate <file>`, or name one with `--key`",
+            ),
+            error => Self::usage(error),
+        }
+    }
+}
+
+impl From<AllowedSignersError> for CommandError {
+    fn from(error: AllowedSignersError) -> Self {
+        Self::usage(error)
+    }
+}
+
+impl From<InstallError> for CommandError {
+    fn from(error: InstallError) -> Self {
+        match error {
+            InstallError::Repository(error) => error.into(),
+            error => Self::usage(error),
+        }
+    }
+}
+
+impl From<ServeError> for CommandError {
+    fn from(error: ServeError) -> Self {
+        let kind = match &error {
+            ServeError::NoRepository { .. } => Kind::Missing,
+            ServeError::Request(_) => Kind::Usage,
+            _ => Kind::Environment,
+        };
+        Self::new(kind, error)
+    }
+}
+
+impl From<CaptureError> for CommandError {
+    fn from(error: CaptureError) -> Self {
+        let hint = error.hint();
+        let mut result = Self::environment(error);
+        result.hints.extend(hint);
+        result
+    }
+}
+
+impl From<ExecError> for CommandError {
+    fn from(error: ExecError) -> Self {
+        let hints = exec_hints(&error);
+        let mut result = Self::environment(error);
+        result.hints.extend(hints);
+        result
+    }
+}
+
+/// Says what to do about a sandbox that does not work.
+fn exec_hints(error: &ExecError) -> Vec<String> {
+    match error {
+        ExecError::NamespacesUnavailable { cure, .. } => vec![
+            cure.clone(),
+            "`--isolation none` builds without a sandbox; its results are kept apart".to_owned(),
+        ],
+        error if error.is_out_of_space() => {
+            vec!["the disk is full: nothing is lost; make room and run it again".to_owned()]
+        }
+        _ => Vec::new(),
+    }
+}
+
+impl From<TreeError> for CommandError {
+    fn from(error: TreeError) -> Self {
+        let hint = error.hint();
+        let mut result = match error {
+            TreeError::Repository(error) => return error.into(),
+            TreeError::Store(error) => return error.into(),
+            error => Self::new(tree_kind(&error), error),
+        };
+        result.hints.extend(hint);
+        result
+    }
+}
+
+impl From<Arc<BuildError>> for CommandError {
+    fn from(error: Arc<BuildError>) -> Self {
+        let mut result = Self::new(build_kind(&error), &error);
+        result.place = error.place().map(ToString::to_string);
+        result.hints.extend(error.hint());
+        match &*error {
+            BuildError::Dhall(dhall) => {
+                result.message.clear();
+                result.detail = Some(dhall.render(crate::ui::colored()));
+            }
+            BuildError::Action(failure) => result.detail = crate::ui::action_output(failure),
+            BuildError::Exec(exec) => result.hints.extend(exec_hints(exec)),
+            _ => {}
+        }
+        result
+    }
+}
+
+fn build_kind(error: &BuildError) -> Kind {
+    match error {
+        BuildError::Action(_) => Kind::Negative,
+        BuildError::Cancelled => Kind::Interrupted,
+        BuildError::Exec(_) | BuildError::Store(_) | BuildError::Lost(_) => Kind::Environment,
+        error if error.is_missing() => Kind::Missing,
+        BuildError::Source { error, .. } => tree_kind(error),
+        BuildError::Tree(error) => tree_kind(error),
+        _ => Kind::Usage,
+    }
+}
+
+fn tree_kind(error: &TreeError) -> Kind {
+    match error {
+        TreeError::Missing { .. } => Kind::Missing,
+        TreeError::Io { .. } | TreeError::Repository(_) | TreeError::Store(_) => Kind::Environment,
+        _ => Kind::Usage,
+    }
+}

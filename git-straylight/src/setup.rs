@@ -1,0 +1,319 @@
+//! What commands start from: the repository, the cache, a builder.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::{Args, ValueEnum};
+use straylight_build::claims::{Belief, Claims, LocalClaims, SameIsolation};
+use straylight_build::git_tree::GitTree;
+use straylight_build::materialize::{Materializer, OUTPUT_FOLDER};
+use straylight_build::observer::Silent;
+use straylight_build::state::State;
+use straylight_build::tree::SourceTree;
+use straylight_build::work_tree::WorkTree;
+use straylight_build::{Builder, Mode, Options, PackagePath, Reference, Services, Triple};
+use straylight_dhall::{Chain, EmbeddedLibrary, Importer};
+use straylight_exec::{Cancellation, Executor, NamespaceExecutor};
+use straylight_odb::LocalStore;
+use straylight_odb::repo::{Commit, Repository};
+
+use crate::error::{CommandError, Result};
+use crate::ui::Progress;
+
+/// The user's repository and the cache.
+pub(crate) struct Workspace {
+    pub(crate) repository: Arc<Repository>,
+    pub(crate) store: Arc<LocalStore>,
+}
+
+/// Returns the folder of the cache: `$XDG_CACHE_HOME/straylight`.
+pub(crate) fn cache_folder() -> Result<PathBuf> {
+    let cache = std::env::var_os("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute());
+    let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache"));
+    cache
+        .or_else(home)
+        .map(|cache| cache.join("straylight"))
+        .ok_or_else(|| {
+            CommandError::environment("neither `XDG_CACHE_HOME` nor `HOME` is set")
+                .hint("set `HOME`, so that results have a place")
+        })
+}
+
+/// Opens the cache.
+pub(crate) fn open_store() -> Result<Arc<LocalStore>> {
+    Ok(Arc::new(LocalStore::open(cache_folder()?)?))
+}
+
+impl Workspace {
+    /// Opens the repository of the current folder, and the cache.
+    pub(crate) fn open() -> Result<Self> {
+        Ok(Self {
+            repository: Arc::new(Repository::from_environment()?),
+            store: open_store()?,
+        })
+    }
+
+    /// Returns the package of the current folder, for labels such as `:name`.
+    pub(crate) fn package(&self) -> Result<PackagePath> {
+        let root = self.repository.require_work_tree()?;
+        let here = std::env::current_dir().map_err(CommandError::io("read", Path::new(".")))?;
+        let inside = here
+            .strip_prefix(root)
+            .ok()
+            .and_then(|path| path.to_str())
+            .unwrap_or_default();
+        PackagePath::new(inside).map_err(CommandError::usage)
+    }
+
+    /// Reads labels; without any, all targets in and below the current folder.
+    pub(crate) fn references(&self, labels: &[String]) -> Result<Vec<Reference>> {
+        let package = self.package()?;
+        if labels.is_empty() {
+            return Ok(vec![Reference::Below(package)]);
+        }
+        let parse = |text: &String| {
+            Reference::parse(text, &package).map_err(|error| {
+                CommandError::usage(error)
+                    .hint("labels start at the root of the repository: `//folder:name`")
+            })
+        };
+        labels.iter().map(parse).collect()
+    }
+
+    pub(crate) fn state(&self) -> Arc<State> {
+        Arc::new(State::open(self.repository.git_dir()))
+    }
+
+    /// Returns the sources as they are in the work tree.
+    fn work_tree(&self, state: &Arc<State>) -> Result<Arc<dyn SourceTree>> {
+        Ok(Arc::new(WorkTree::open(
+            Arc::clone(&self.repository),
+            Arc::clone(&self.store),
+            Arc::clone(state),
+        )?))
+    }
+
+    /// Returns the sources as they are in a commit.
+    pub(crate) fn git_tree(&self, commit: &Commit, state: &Arc<State>) -> GitTree {
+        GitTree::new(
+            Arc::clone(&self.repository),
+            commit.tree,
+            Arc::clone(&self.store),
+            Arc::clone(state),
+        )
+    }
+
+    /// Returns a builder that looks at targets and runs nothing.
+    pub(crate) fn reader(&self, at: Option<&str>) -> Result<Builder> {
+        let state = Arc::new(State::forgetful());
+        let tree = match at {
+            None => self.work_tree(&state)?,
+            Some(revision) => Arc::new(self.git_tree(&self.commit(revision)?, &state)),
+        };
+        let claims = Arc::new(LocalClaims(Arc::clone(&self.store)));
+        let belief = Arc::new(SameIsolation(String::new()));
+        self.replayer(tree, claims, belief, Options::native())
+    }
+
+    /// Returns a builder that runs nothing, and takes what actions made from
+    /// `claims`.
+    pub(crate) fn replayer(
+        &self,
+        tree: Arc<dyn SourceTree>,
+        claims: Arc<dyn Claims>,
+        belief: Arc<dyn Belief>,
+        options: Options,
+    ) -> Result<Builder> {
+        let services = Services {
+            tree,
+            claims,
+            store: Arc::clone(&self.store),
+            belief,
+            executor: None,
+            observer: Arc::new(Silent),
+            cancellation: Cancellation::new(),
+        };
+        Ok(Builder::new(services, options, pinned_imports())?)
+    }
+
+    /// Returns the commit that a revision names.
+    pub(crate) fn commit(&self, revision: &str) -> Result<Commit> {
+        let id = self.repository.resolve(revision)?;
+        Ok(self.repository.read_commit(id)?)
+    }
+}
+
+/// How a command builds.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct BuildArgs {
+    /// Build this revision, from git's objects, without a checkout.
+    #[arg(long, value_name = "REV")]
+    pub(crate) at: Option<String>,
+    #[command(flatten)]
+    pub(crate) how: HowArgs,
+}
+
+/// How commands of a build are run.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct HowArgs {
+    /// Build for this machine instead of each target's own.
+    #[arg(long, value_name = "TRIPLE")]
+    target: Option<Triple>,
+    /// How programs are made.
+    #[arg(long, value_enum, default_value_t = ModeArg::Release)]
+    mode: ModeArg,
+    /// How many commands run at once [default: the number of processors].
+    #[arg(short, long, value_name = "N")]
+    jobs: Option<std::num::NonZeroUsize>,
+    /// Go on with what does not depend on a failure.
+    #[arg(short, long)]
+    keep_going: bool,
+    /// How commands are kept from what they do not declare. Results that were
+    /// made with `none` are used only with `none`.
+    #[arg(long, value_enum, default_value_t = Isolation::Namespace)]
+    isolation: Isolation,
+    /// Name every command that ran.
+    #[arg(short, long)]
+    verbose: bool,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug)]
+enum ModeArg {
+    Debug,
+    Release,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug)]
+enum Isolation {
+    /// Linux namespaces: declared inputs, no network.
+    Namespace,
+    /// None: commands can read all that this user can.
+    None,
+}
+
+/// A builder with what it works on.
+pub(crate) struct Setup {
+    pub(crate) builder: Builder,
+    pub(crate) services: Services,
+    pub(crate) progress: Arc<Progress>,
+    pub(crate) state: Arc<State>,
+    /// The commit whose objects are built, if it is not the work tree.
+    pub(crate) commit: Option<Commit>,
+}
+
+impl Setup {
+    /// Prepares a build of the work tree, or of `--at`.
+    pub(crate) fn new(workspace: &Workspace, args: &BuildArgs) -> Result<Self> {
+        let state = workspace.state();
+        match &args.at {
+            None => {
+                let tree = workspace.work_tree(&state)?;
+                Self::with_tree(workspace, tree, state, None, &args.how)
+            }
+            Some(revision) => {
+                let commit = workspace.commit(revision)?;
+                Self::of_commit(workspace, commit, state, &args.how)
+            }
+        }
+    }
+
+    /// Prepares a build of a commit's objects.
+    pub(crate) fn of_commit(
+        workspace: &Workspace,
+        commit: Commit,
+        state: Arc<State>,
+        how: &HowArgs,
+    ) -> Result<Self> {
+        let tree = workspace.git_tree(&commit, &state);
+        Self::with_tree(workspace, Arc::new(tree), state, Some(commit), how)
+    }
+
+    fn with_tree(
+        workspace: &Workspace,
+        tree: Arc<dyn SourceTree>,
+        state: Arc<State>,
+        commit: Option<Commit>,
+        how: &HowArgs,
+    ) -> Result<Self> {
+        let executor = how.executor(&workspace.store)?;
+        let progress = Arc::new(Progress::new(how.verbose));
+        let cancellation = Cancellation::new();
+        crate::commands::stop_on_signals(&cancellation)?;
+        let services = Services {
+            tree,
+            claims: Arc::new(LocalClaims(Arc::clone(&workspace.store))),
+            store: Arc::clone(&workspace.store),
+            belief: Arc::new(SameIsolation(
+                executor.description().isolation.as_str().to_owned(),
+            )),
+            executor: Some(executor),
+            observer: Arc::clone(&progress) as _,
+            cancellation,
+        };
+        let builder = Builder::new(services.clone(), how.options(), pinned_imports())?;
+        Ok(Self {
+            builder,
+            services,
+            progress,
+            state,
+            commit,
+        })
+    }
+
+    /// Returns where outputs go: `straylight-out`, below it for a commit.
+    pub(crate) fn materializer(&self, workspace: &Workspace) -> Result<Materializer> {
+        let folder = match &self.commit {
+            None => OUTPUT_FOLDER.to_owned(),
+            Some(commit) => format!("{OUTPUT_FOLDER}/at/{}", commit.tree),
+        };
+        Ok(Materializer::new(
+            workspace.repository.require_work_tree()?.to_owned(),
+            folder,
+            Arc::clone(&workspace.store),
+            Arc::clone(&self.state),
+        ))
+    }
+
+    /// Ends a build: the progress line goes, the memory stays.
+    pub(crate) fn finish(&self) -> Result<()> {
+        self.progress.clear();
+        Ok(self.state.save()?)
+    }
+}
+
+impl HowArgs {
+    pub(crate) fn options(&self) -> Options {
+        let native = Options::native();
+        Options {
+            jobs: self.jobs.map_or(native.jobs, usize::from),
+            keep_going: self.keep_going,
+            target: self.target,
+            mode: match self.mode {
+                ModeArg::Debug => Mode::debug,
+                ModeArg::Release => Mode::release,
+            },
+        }
+    }
+
+    /// Returns the name that builder ids carry.
+    pub(crate) fn isolation_name(&self) -> &'static str {
+        match self.isolation {
+            Isolation::Namespace => straylight_exec::Isolation::Namespaces.as_str(),
+            Isolation::None => straylight_exec::Isolation::None.as_str(),
+        }
+    }
+
+    fn executor(&self, store: &Arc<LocalStore>) -> Result<Arc<dyn Executor>> {
+        Ok(match self.isolation {
+            Isolation::Namespace => Arc::new(NamespaceExecutor::new(Arc::clone(store))?),
+            Isolation::None => Arc::new(NamespaceExecutor::new(Arc::clone(store))?),
+        })
+    }
+}
+
+/// Returns what answers pinned imports: the library of this release.
+pub(crate) fn pinned_imports() -> Arc<dyn Importer> {
+    Arc::new(Chain(vec![Arc::new(EmbeddedLibrary)]))
+}

@@ -1,0 +1,161 @@
+//! Real input: Lua 5.4, as its authors released it.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Command;
+
+use crate::support::{Outcome, Repo, TestEnvironment, outcome, workspace};
+
+/// Makes the fixture in a folder of the environment, pinned and committed.
+pub fn lua<'a>(environment: &'a TestEnvironment, name: &str) -> Repo<'a> {
+    let path = environment.root().join(name);
+    // Cargo finds the crate with the configuration of who runs the tests.
+    let made = Command::new(workspace().join("tests/fixtures/lua"))
+        .arg(&path)
+        .output()
+        .unwrap();
+    assert!(
+        made.status.success(),
+        "{}",
+        String::from_utf8_lossy(&made.stderr)
+    );
+    let repo = environment.open(path);
+    repo.write("toolchains.dhall", &environment.toolchains());
+    repo.commit("pin the toolchains");
+    repo
+}
+
+/// The digests that a build printed, in order.
+fn digests(outcome: &Outcome) -> Vec<String> {
+    let of_line = |line: &str| Some(line.split_once("ca://")?.1.to_owned());
+    outcome.stdout.lines().filter_map(of_line).collect()
+}
+
+#[test]
+fn builds_runs_and_tests_lua() {
+    let environment = TestEnvironment::new();
+    let repo = lua(&environment, "lua");
+
+    let built = repo.straylight(&["build", "//..."]).success();
+    // Every source is compiled once for the library and twice for the host,
+    // which is a program and a test; then come an archive, two links, a header.
+    let sources = fs::read_dir(repo.path.join("lua")).unwrap();
+    let sources = sources
+        .filter(|entry| {
+            entry
+                .as_ref()
+                .unwrap()
+                .path()
+                .extension()
+                .is_some_and(|it| it == "c")
+        })
+        .count();
+    let actions = sources + 1 + 2 + 2 + 1;
+    assert!(
+        built.stderr.contains(&format!("{actions} actions run")),
+        "{}",
+        built.stderr
+    );
+    assert_eq!(digests(&built).len(), 4, "{}", built.stdout);
+
+    let again = repo.straylight(&["build", "//..."]).success();
+    assert!(
+        again
+            .stderr
+            .contains(&format!("nothing to do: {actions} actions up to date")),
+        "{}",
+        again.stderr
+    );
+    assert_eq!(digests(&again), digests(&built));
+
+    let ran = repo
+        .straylight(&["run", "//host:host", "--", "host/check.lua"])
+        .success();
+    assert_eq!(ran.stdout, "lua 5.4: all answers are right\n");
+    let failed = repo
+        .straylight(&["run", "//host:host", "--", "host/missing.lua"])
+        .code(1);
+    assert!(failed.stderr.contains("missing.lua"), "{}", failed.stderr);
+
+    let tested = repo.straylight(&["test", "//..."]).success();
+    assert_eq!(tested.stdout, "passed //host:check\n");
+    let known = repo.straylight(&["test", "//..."]).success();
+    assert_eq!(known.stdout, "passed //host:check (known)\n");
+
+    // A wrong answer in the data that the script reads.
+    repo.write("host/words.txt", "once\n");
+    let failed = repo.straylight(&["test", "//host:check"]).code(1);
+    assert_eq!(failed.stdout, "failed //host:check\n");
+    assert!(
+        failed.stderr.contains("words: got once=1"),
+        "{}",
+        failed.stderr
+    );
+}
+
+#[test]
+fn a_second_clone_reuses_the_results_and_another_cache_makes_the_same() {
+    let environment = TestEnvironment::new();
+    let repo = lua(&environment, "here/lua");
+    let first = repo.straylight(&["build", "//..."]).success();
+
+    let clone = environment.root().join("elsewhere/deeper/clone");
+    repo.git(["clone", "-q", ".", clone.to_str().unwrap()]);
+    let clone = environment.open(clone);
+    let reused = clone.straylight(&["build", "//..."]).success();
+    assert!(reused.stderr.contains("nothing to do"), "{}", reused.stderr);
+    assert_eq!(reused.stdout, first.stdout);
+
+    let other = TestEnvironment::new();
+    let repo = lua(&other, "another/place");
+    let made = repo.straylight(&["build", "//...", "-j", "1"]).success();
+    assert!(made.stderr.contains("actions run"), "{}", made.stderr);
+    assert_eq!(made.stdout, first.stdout);
+}
+
+#[test]
+fn an_ordinary_user_and_another_user_make_the_same_bytes() {
+    let environment = TestEnvironment::new();
+    let repo = lua(&environment, "lua");
+    let mine = repo.straylight(&["build", "//..."]).success();
+
+    let other = TestEnvironment::new();
+    let repo = lua(&other, "lua");
+    let theirs = if rustix::process::geteuid().is_root() {
+        // `nobody` owns the repository, and a cache that it makes itself.
+        let cache = other.root().join("nobody");
+        fs::create_dir(&cache).unwrap();
+        let owned = Command::new("chown")
+            .args(["-R", "65534:65534"])
+            .args([&repo.path, &cache, &other.home(), &other.root().join("tmp")])
+            .status();
+        assert!(owned.unwrap().success());
+        let program = installed(&other);
+        let as_nobody = |arguments: &[&str]| {
+            outcome(
+                other
+                    .command("setpriv")
+                    .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+                    .arg(&program)
+                    .args(arguments)
+                    .env("XDG_CACHE_HOME", &cache)
+                    .current_dir(&repo.path),
+            )
+        };
+        as_nobody(&["toolchain", "capture", "gcc", "posix"]).success();
+        as_nobody(&["build", "//..."]).success()
+    } else {
+        repo.straylight(&["build", "//..."]).success()
+    };
+    assert!(theirs.stderr.contains("actions run"), "{}", theirs.stderr);
+    assert_eq!(theirs.stdout, mine.stdout);
+}
+
+/// Copies the program to where every user can run it.
+fn installed(environment: &TestEnvironment) -> std::path::PathBuf {
+    let path = environment.root().join("git-straylight");
+    fs::copy(Path::new(env!("CARGO_BIN_EXE_git-straylight")), &path).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}

@@ -1,0 +1,5 @@
+//! The commands, one after another.
+
+mod build;
+mod errors;
+mod lua;

@@ -1,0 +1,6 @@
+//! What a user sees: the program, real git, real sandboxes, real servers.
+
+#![allow(clippy::unwrap_used, unreachable_pub)]
+
+mod cli;
+mod support;
