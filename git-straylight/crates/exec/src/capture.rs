@@ -62,7 +62,8 @@ pub struct CapturedUserland {
 /// A toolchain that could not be captured.
 #[derive(Debug, thiserror::Error)]
 pub enum CaptureError {
-    /// The machine does not have a program.
+    /// The machine does not have a program, or a file that programs are made
+    /// with.
     #[error("there is no `{program}` on this machine")]
     NotFound {
         /// Its name.
@@ -142,7 +143,8 @@ impl CaptureError {
 /// Captures the first gcc on `PATH` that is no wrapper.
 ///
 /// # Errors
-/// [`CaptureError::NotFound`] when there is no gcc, or no binutils.
+/// [`CaptureError::NotFound`] when there is no gcc, no C library to
+/// compile against, or no binutils.
 pub fn capture_gcc(store: &LocalStore) -> Result<CapturedGcc, CaptureError> {
     gcc::capture(&Host::from_environment(), gcc::Listing::Best, store)
 }

@@ -8,20 +8,16 @@
 //! Content and the executable bit are all that is kept of a file. What only
 //! root may read is left out whoever captures, so that all get the same tree.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+mod store;
+
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Component, Path, PathBuf};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
-
-use straylight_odb::{Digest, LocalStore, StoreError};
 
 use super::CaptureError;
-use crate::merkle::{InputTree, Node, TreeError};
 
 /// Never in a tree: what the administrator or the running machine changes,
 /// what the sandbox mounts itself, documentation and translations.
@@ -41,9 +37,6 @@ const KEPT: [&str; 1] = ["/usr/share/awk"];
 
 /// Links that a system with a merged `/usr` has, and that its programs expect.
 const MERGED: [&str; 6] = ["bin", "lib", "lib32", "lib64", "libx32", "sbin"];
-
-/// Folders that a sandbox mounts something on.
-const MOUNT_POINTS: [&str; 4] = ["build", "dev", "proc", "tmp"];
 
 /// As many links as the kernel follows in one path.
 const LINK_LIMIT: usize = 40;
@@ -67,13 +60,6 @@ struct Crossed {
     target: PathBuf,
     /// Whether it stood for the file itself, not for a folder above it.
     last: bool,
-}
-
-/// A closure that is in the store.
-pub(super) struct Stored {
-    pub(super) digest: Digest,
-    pub(super) files: usize,
-    pub(super) bytes: u64,
 }
 
 impl Closure {
@@ -102,12 +88,12 @@ impl Closure {
         let Some(metadata) = self.metadata(&real)? else {
             return Ok(None);
         };
-        let mode = metadata.permissions().mode();
-        let private = mode & 0o004 == 0 && metadata.uid() == 0;
-        if !metadata.is_file() || private || is_left_out(&real) || real.to_str().is_none() {
+        let refused = is_private(&metadata) || is_left_out(&real) || real.to_str().is_none();
+        if !metadata.is_file() || refused {
             return Ok(None);
         }
-        self.files.insert(real.clone(), mode & 0o100 != 0);
+        let executable = metadata.permissions().mode() & 0o100 != 0;
+        self.files.insert(real.clone(), executable);
         Ok(Some(real))
     }
 
@@ -188,117 +174,11 @@ impl Closure {
         self.root.join(real.strip_prefix("/").unwrap_or(real))
     }
 
-    /// Stores the files, the links that lead somewhere, and the folders of
-    /// the tree.
-    ///
-    /// # Errors
-    /// [`CaptureError::Store`] · [`CaptureError::Tree`] · [`CaptureError::Io`].
-    pub(super) fn store(mut self, store: &LocalStore) -> Result<Stored, CaptureError> {
-        self.add_merged_links()?;
-        let mut tree = InputTree::new();
-        let mut bytes = 0;
-        for (real, digest) in self.store_files(store)? {
-            let executable = self.files[&real];
-            bytes += digest.size();
-            insert(&mut tree, &real, Node::File { digest, executable })?;
-        }
-        for path in self.leading_links() {
-            let target = self.links[path].clone();
-            insert(&mut tree, path, Node::Symlink { target })?;
-        }
-        for folder in MOUNT_POINTS {
-            tree.insert(folder, Node::EmptyDir)?;
-        }
-        Ok(Stored {
-            digest: tree.write(store)?,
-            files: self.files.len(),
-            bytes,
-        })
-    }
-
-    /// Hashes and copies the files, on all processors.
-    fn store_files(&self, store: &LocalStore) -> Result<Vec<(PathBuf, Digest)>, CaptureError> {
-        let files = self.files();
-        let next = AtomicUsize::new(0);
-        let stored = Mutex::new(Vec::with_capacity(files.len()));
-        let work = || -> Result<(), StoreError> {
-            while let Some(real) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let digest = store.write_file(&self.on_disk(real))?;
-                let mut stored = stored.lock().expect("no thread panics with the lock");
-                stored.push((real.clone(), digest));
-            }
-            Ok(())
-        };
-        let threads = thread::available_parallelism().map_or(1, usize::from);
-        thread::scope(|scope| {
-            let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-            let results = workers.into_iter().map(|worker| match worker.join() {
-                Ok(result) => result,
-                Err(panic) => std::panic::resume_unwind(panic),
-            });
-            results.collect::<Result<(), StoreError>>()
-        })?;
-        Ok(stored.into_inner().expect("no thread panics with the lock"))
-    }
-
     fn add_merged_links(&mut self) -> Result<(), CaptureError> {
         for name in MERGED {
             self.resolve(&Path::new("/").join(name))?;
         }
         Ok(())
-    }
-
-    /// Returns the links that end in the tree: at a file, or at a folder that
-    /// has files or such links below it.
-    fn leading_links(&self) -> BTreeSet<&Path> {
-        let ends = self
-            .links
-            .keys()
-            .map(|link| (link.as_path(), self.end(link)));
-        let mut undecided: Vec<(&Path, PathBuf)> = ends
-            .filter_map(|(link, end)| Some((link, end?)))
-            .filter(|(link, _)| !self.files.contains_key(*link))
-            .collect();
-        let mut present: BTreeSet<&Path> = self.files.keys().map(PathBuf::as_path).collect();
-        let mut leading = BTreeSet::new();
-        loop {
-            let before = undecided.len();
-            undecided.retain(|(link, end)| {
-                let mut below = present.range(end.as_path()..);
-                let leads = below.next().is_some_and(|path| path.starts_with(end));
-                if leads {
-                    leading.insert(*link);
-                }
-                !leads
-            });
-            present.extend(&leading);
-            if undecided.len() == before {
-                return leading;
-            }
-        }
-    }
-
-    /// Follows a link through the links of the tree, as it will be inside;
-    /// `None` when it goes in circles.
-    fn end(&self, link: &Path) -> Option<PathBuf> {
-        let mut end = PathBuf::from("/");
-        let mut rest = components(link);
-        let mut hops = 0;
-        while let Some(name) = rest.pop() {
-            if name == ".." {
-                end.pop();
-                continue;
-            }
-            end.push(name);
-            if let Some(target) = self.links.get(&end) {
-                hops += 1;
-                if hops > LINK_LIMIT {
-                    return None;
-                }
-                follow(&mut end, &mut rest, Path::new(target));
-            }
-        }
-        Some(end)
     }
 
     /// Returns where `path` really lies, and notes the links on the way;
@@ -337,20 +217,16 @@ impl Closure {
                 continue;
             }
             real.push(&name);
-            if self
-                .folders
-                .get(&real)
-                .is_some_and(|known| known.as_ref() == Some(&real))
-            {
+            if self.is_known_folder(&real) {
                 continue;
             }
             let Some(metadata) = self.metadata(&real)? else {
                 return Ok(None);
             };
-            if metadata.is_symlink() {
-                let on_disk = self.on_disk(&real);
-                let target = fs::read_link(&on_disk)
-                    .map_err(|source| CaptureError::io("read", &on_disk, source))?;
+            if metadata.is_dir() && is_private(&metadata) {
+                return Ok(None);
+            } else if metadata.is_symlink() {
+                let target = self.read_link(&real)?;
                 crossed.push(Crossed {
                     link: real.clone(),
                     target: target.clone(),
@@ -364,6 +240,16 @@ impl Closure {
         }
         self.note(crossed, &real);
         Ok(Some(real))
+    }
+
+    fn is_known_folder(&self, path: &Path) -> bool {
+        let known = self.folders.get(path).and_then(Option::as_deref);
+        known == Some(path)
+    }
+
+    fn read_link(&self, link: &Path) -> Result<PathBuf, CaptureError> {
+        let on_disk = self.on_disk(link);
+        fs::read_link(&on_disk).map_err(|source| CaptureError::io("read", &on_disk, source))
     }
 
     /// Keeps the links that were crossed on the way to `real`.
@@ -391,18 +277,19 @@ impl Closure {
     }
 }
 
-fn insert(tree: &mut InputTree, path: &Path, node: Node) -> Result<(), TreeError> {
-    let path = path.strip_prefix("/").unwrap_or(path);
-    let path = path.to_str().expect("only UTF-8 paths were added");
-    tree.insert(path, node)
-}
-
 /// A folder that the user may not enter holds nothing that all may read.
 fn is_absent(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::PermissionDenied
     )
+}
+
+/// Whether only root, or its group, may read a file or enter a folder. Root
+/// could: but then its capture would differ from everybody else's.
+fn is_private(metadata: &fs::Metadata) -> bool {
+    let needed = if metadata.is_dir() { 0o001 } else { 0o004 };
+    metadata.permissions().mode() & needed == 0 && metadata.uid() == 0
 }
 
 fn is_left_out(path: &Path) -> bool {

@@ -80,6 +80,41 @@ struct Segment {
     size: u64,
 }
 
+/// Where the fields lie that differ between the word sizes.
+struct Layout {
+    /// The length of the header.
+    header: u64,
+    /// In the header: the offset of the program headers, and the size of one;
+    /// their number follows.
+    table_offset: usize,
+    entry_size: usize,
+    /// The least size of a program header, and its fields.
+    entry: u64,
+    offset: usize,
+    address: usize,
+    size: usize,
+}
+
+const WIDE: Layout = Layout {
+    header: 64,
+    table_offset: 32,
+    entry_size: 54,
+    entry: 56,
+    offset: 8,
+    address: 16,
+    size: 32,
+};
+
+const NARROW: Layout = Layout {
+    header: 52,
+    table_offset: 28,
+    entry_size: 42,
+    entry: 32,
+    offset: 4,
+    address: 8,
+    size: 16,
+};
+
 impl Reader {
     fn elf(mut self) -> io::Result<Option<Elf>> {
         let ident = self.bytes(0, 20)?;
@@ -95,55 +130,45 @@ impl Reader {
                 wide: self.wide,
                 machine,
             },
-            interpreter: None,
+            interpreter: self.interpreter(&segments)?,
             needed: Vec::new(),
             run_path: Vec::new(),
         };
-        for segment in &segments {
-            if segment.kind == PT_INTERP {
-                let text = self.bytes(segment.offset, segment.size)?;
-                elf.interpreter = string_at(&text, 0);
-            }
-        }
         let dynamic = segments.iter().find(|segment| segment.kind == PT_DYNAMIC);
-        let Some(dynamic) = dynamic else {
-            // A relocatable object has no segments; a static program has no
-            // dynamic section. Neither loads anything.
-            return Ok((!segments.is_empty()).then_some(elf));
+        if let Some(dynamic) = dynamic {
+            self.dynamic(dynamic, &segments, &mut elf)?;
+        }
+        // A static program loads nothing; a relocatable object has no segments
+        // at all and is data.
+        Ok((!segments.is_empty()).then_some(elf))
+    }
+
+    fn interpreter(&self, segments: &[Segment]) -> io::Result<Option<String>> {
+        let Some(segment) = segments.iter().find(|segment| segment.kind == PT_INTERP) else {
+            return Ok(None);
         };
-        self.dynamic(dynamic, &segments, &mut elf)?;
-        Ok(Some(elf))
+        Ok(string_at(&self.bytes(segment.offset, segment.size)?, 0))
     }
 
     fn segments(&self) -> io::Result<Vec<Segment>> {
-        let header = self.bytes(0, if self.wide { 64 } else { 52 })?;
-        let (offset, size, count) = if self.wide {
-            (
-                self.number(&header, 32, 8),
-                self.number(&header, 54, 2),
-                self.number(&header, 56, 2),
-            )
-        } else {
-            (
-                self.number(&header, 28, 4),
-                self.number(&header, 42, 2),
-                self.number(&header, 44, 2),
-            )
-        };
+        let layout = if self.wide { &WIDE } else { &NARROW };
+        let word = self.word() as usize;
+        let header = self.bytes(0, layout.header)?;
+        let offset = self.number(&header, layout.table_offset, word);
+        let size = self.number(&header, layout.entry_size, 2);
+        let count = self.number(&header, layout.entry_size + 2, 2);
         if count == 0 {
             return Ok(Vec::new());
         }
-        let word = self.word();
-        if size < if self.wide { 56 } else { 32 } {
+        if size < layout.entry {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         let table = self.bytes(offset, size * count)?;
-        let (at_offset, at_address, at_size) = if self.wide { (8, 16, 32) } else { (4, 8, 16) };
         let segment = |entry: &[u8]| Segment {
             kind: self.number(entry, 0, 4),
-            offset: self.number(entry, at_offset, word as usize),
-            address: self.number(entry, at_address, word as usize),
-            size: self.number(entry, at_size, word as usize),
+            offset: self.number(entry, layout.offset, word),
+            address: self.number(entry, layout.address, word),
+            size: self.number(entry, layout.size, word),
         };
         Ok(table.chunks_exact(size as usize).map(segment).collect())
     }

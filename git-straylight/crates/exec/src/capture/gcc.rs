@@ -78,6 +78,9 @@ pub(super) struct Gcc {
     pub(super) cc: PathBuf,
     /// The real path of the C++ compiler of the same build.
     pub(super) cxx: Option<PathBuf>,
+    /// The real path of the archiver.
+    pub(super) ar: PathBuf,
+    /// By the names that gcc and makefiles use.
     tools: Vec<(&'static str, PathBuf)>,
 }
 
@@ -102,54 +105,30 @@ pub(super) fn capture(
 ) -> Result<CapturedGcc, CaptureError> {
     let gcc = Gcc::find(host)?;
     let mut closure = Closure::new("/");
-    let packages = match listing {
-        Listing::Best => gcc.package_files()?,
-        #[cfg(test)]
-        Listing::Gcc => None,
-    };
-    match packages {
-        Some(files) => {
-            for file in files {
-                closure.add(&file)?;
-            }
-        }
-        None => gcc.add_folders(&mut closure)?,
-    }
+    gcc.add_files(&mut closure, listing)?;
     gcc.add_essentials(&mut closure)?;
     closure.add_locale()?;
     add_libraries(&mut closure)?;
     let version = tell(&gcc.cc, &["-dumpfullversion"])?.trim().to_owned();
-    let ar = text(&gcc.tool("ar")?)?;
     let stored = closure.store(store)?;
     Ok(CapturedGcc {
         digest: stored.digest,
         version,
         cc: text(&gcc.cc)?,
         cxx: gcc.cxx.as_deref().map(text).transpose()?,
-        ar,
+        ar: text(&gcc.ar)?,
         files: stored.files,
         bytes: stored.bytes,
     })
 }
 
 impl Gcc {
-    /// Finds the first `gcc` on `PATH` that is one.
+    /// Finds the first `gcc` on `PATH` that is one, and its tools.
     ///
     /// # Errors
-    /// [`CaptureError::NotFound`] for the compiler or for binutils.
+    /// [`CaptureError::NotFound`] for the compiler, the C library or binutils.
     pub(super) fn find(host: &Host) -> Result<Self, CaptureError> {
-        let not_found = |program: &str, package: &str| CaptureError::NotFound {
-            program: program.to_owned(),
-            cure: host.cure(package),
-        };
-        let mut cc = None;
-        for candidate in host.programs("gcc") {
-            if let Some(real) = real_compiler(&candidate, "cc1")? {
-                cc = Some(real);
-                break;
-            }
-        }
-        let cc = cc.ok_or_else(|| not_found("gcc", "gcc"))?;
+        let cc = Self::find_compiler(host)?;
         let cxx = match sibling(&cc, "g++") {
             Some(cxx) => real_compiler(&cxx, "cc1plus")?,
             None => None,
@@ -157,14 +136,31 @@ impl Gcc {
         let mut gcc = Self {
             cc,
             cxx,
+            ar: PathBuf::new(),
             tools: Vec::new(),
         };
-        for tool in TOOLS {
-            let real = gcc.find_tool(host, tool)?;
-            let real = real.ok_or_else(|| not_found(tool, "binutils"))?;
-            gcc.tools.push((tool, real));
+        // Debian's gcc only recommends a C library to compile against.
+        if gcc.part("file-name", "crt1.o")?.is_none() {
+            return Err(not_found("crt1.o", Host::cure_for_libc()));
+        }
+        for name in TOOLS {
+            let real = gcc.find_tool(host, name)?;
+            let real = real.ok_or_else(|| not_found(name, Host::cure("binutils")))?;
+            if name == "ar" {
+                gcc.ar.clone_from(&real);
+            }
+            gcc.tools.push((name, real));
         }
         Ok(gcc)
+    }
+
+    fn find_compiler(host: &Host) -> Result<PathBuf, CaptureError> {
+        for candidate in host.programs("gcc") {
+            if let Some(real) = real_compiler(&candidate, "cc1")? {
+                return Ok(real);
+            }
+        }
+        Err(not_found("gcc", Host::cure("gcc")))
     }
 
     /// Prefers the tool that gcc was built with, then the one beside gcc.
@@ -178,20 +174,28 @@ impl Gcc {
         Ok(real.find(|real| is_elf_program(real)))
     }
 
-    fn tool(&self, name: &str) -> Result<PathBuf, CaptureError> {
-        let tool = self.tools.iter().find(|(tool, _)| *tool == name);
-        let missing = || CaptureError::Missing {
-            path: PathBuf::from(name),
-        };
-        tool.map(|(_, real)| real.clone()).ok_or_else(missing)
-    }
-
     /// Asks gcc for the path of one of its programs or files.
     fn part(&self, question: &str, name: &str) -> Result<Option<PathBuf>, CaptureError> {
         let answer = tell(&self.cc, &[format!("-print-{question}={name}")])?;
         let path = Path::new(answer.trim_end_matches('\n'));
         // What it does not have, it answers with the bare name.
         Ok(path.is_absolute().then(|| path.to_owned()))
+    }
+
+    /// Adds what belongs to the compiler, as far as `listing` knows it.
+    fn add_files(&self, closure: &mut Closure, listing: Listing) -> Result<(), CaptureError> {
+        let files = match listing {
+            Listing::Best => self.package_files()?,
+            #[cfg(test)]
+            Listing::Gcc => None,
+        };
+        let Some(files) = files else {
+            return self.add_folders(closure);
+        };
+        for file in files {
+            closure.add(&file)?;
+        }
+        Ok(())
     }
 
     /// Returns the files of the compiler's packages; `None` when the package
@@ -314,6 +318,13 @@ impl Gcc {
             .skip(1)
             .take_while(|line| !line.starts_with("End of search list"));
         Ok(list.map(|line| PathBuf::from(line.trim())).collect())
+    }
+}
+
+fn not_found(program: &str, cure: String) -> CaptureError {
+    CaptureError::NotFound {
+        program: program.to_owned(),
+        cure,
     }
 }
 

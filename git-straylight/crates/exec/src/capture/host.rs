@@ -1,7 +1,9 @@
 //! The machine that is captured: its programs, and what they answer.
 //!
 //! Programs are asked with an empty environment, so that a variable of the
-//! user (`GCC_EXEC_PREFIX`, `CPATH`, a language) never changes a capture.
+//! user (`GCC_EXEC_PREFIX`, `CPATH`, a language) never changes a capture, and
+//! with a `PATH` that leads nowhere, so that each answers for itself: a wrapper
+//! finds no compiler to pass the question on to.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::fs::PermissionsExt as _;
@@ -15,6 +17,10 @@ use super::CaptureError;
 pub(super) struct Host {
     path: OsString,
 }
+
+/// A folder that does not exist. Without any `PATH`, the C library's default
+/// would hold.
+const NOWHERE: &str = "/nonexistent";
 
 /// What a program printed.
 pub(super) struct Answer {
@@ -49,24 +55,51 @@ impl Host {
         self.programs(name).into_iter().next()
     }
 
-    /// Says how to install `package` here; names as in Debian.
-    pub(super) fn cure(&self, package: &str) -> String {
-        let managers = [
-            ("apt-get", "apt-get install"),
-            ("dnf", "dnf install"),
-            ("pacman", "pacman -S"),
-            ("apk", "apk add"),
-            ("zypper", "zypper install"),
-        ];
-        let standard = Self::with_path("/usr/bin:/bin:/usr/sbin:/sbin");
-        let found = managers
-            .iter()
-            .find(|(manager, _)| standard.program(manager).is_some());
-        match found {
-            Some((_, install)) => format!("{install} {package}"),
+    /// Says how to install `package`, which has this name everywhere, here.
+    pub(super) fn cure(package: &str) -> String {
+        match manager() {
+            Some(manager) => format!("{} {package}", manager.install),
             None => format!("install `{package}`"),
         }
     }
+
+    /// Says how to install the C library's headers and start files here.
+    pub(super) fn cure_for_libc() -> String {
+        match manager() {
+            Some(manager) => Self::cure(manager.libc),
+            None => "install the C library for developers".to_owned(),
+        }
+    }
+}
+
+/// A package manager, and what it calls the C library's part for developers.
+struct Manager {
+    program: &'static str,
+    install: &'static str,
+    libc: &'static str,
+}
+
+const MANAGERS: [Manager; 5] = [
+    manager_of("apt-get", "apt-get install", "libc6-dev"),
+    manager_of("dnf", "dnf install", "glibc-devel"),
+    manager_of("zypper", "zypper install", "glibc-devel"),
+    manager_of("pacman", "pacman -S", "glibc"),
+    manager_of("apk", "apk add", "musl-dev"),
+];
+
+const fn manager_of(program: &'static str, install: &'static str, libc: &'static str) -> Manager {
+    Manager {
+        program,
+        install,
+        libc,
+    }
+}
+
+fn manager() -> Option<&'static Manager> {
+    let standard = Host::with_path("/usr/bin:/bin:/usr/sbin:/sbin");
+    MANAGERS
+        .iter()
+        .find(|manager| standard.program(manager.program).is_some())
 }
 
 /// Runs `program` and waits for its answer, which may be a failure.
@@ -78,7 +111,7 @@ pub(super) fn ask<S: AsRef<OsStr>>(program: &Path, args: &[S]) -> Result<Answer,
         .args(args)
         .env_clear()
         .env("LC_ALL", "C")
-        .env("PATH", "/usr/bin:/bin")
+        .env("PATH", NOWHERE)
         .stdin(Stdio::null())
         .output()
         .map_err(|source| CaptureError::io("run", program, source))?;

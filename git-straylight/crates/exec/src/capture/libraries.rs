@@ -5,6 +5,7 @@
 //! the file, then the folders that are built into it. `ld.so.conf` and its
 //! cache are not consulted, because a captured tree has neither.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::CaptureError;
@@ -41,25 +42,14 @@ fn follow(
     mut queue: Vec<(PathBuf, Elf)>,
     strict: bool,
 ) -> Result<(), CaptureError> {
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
     while let Some((file, elf)) = queue.pop() {
-        let interpreter = elf.interpreter.as_ref().map(PathBuf::from);
-        let mut found = Vec::new();
-        if let Some(interpreter) = interpreter {
-            found.push((
-                closure.add(&interpreter)?,
-                interpreter.display().to_string(),
-            ));
-        }
-        for name in &elf.needed {
-            found.push((add_library(closure, &file, &elf, name)?, name.clone()));
-        }
-        for (library, name) in found {
-            let Some(library) = library else {
+        for name in elf.interpreter.iter().chain(&elf.needed) {
+            let Some(library) = add_library(closure, &file, &elf, name)? else {
                 if strict {
                     return Err(CaptureError::MissingLibrary {
                         program: file,
-                        library: name,
+                        library: name.clone(),
                     });
                 }
                 continue;
@@ -74,6 +64,7 @@ fn follow(
     Ok(())
 }
 
+/// Adds what `file` asks for by `name`, which is a path if it has a slash.
 fn add_library(
     closure: &mut Closure,
     file: &Path,
@@ -148,5 +139,88 @@ fn read(closure: &Closure, path: &Path) -> Result<Option<Elf>, CaptureError> {
             | std::io::ErrorKind::PermissionDenied => Ok(None),
             _ => Err(CaptureError::io("read", &on_disk, error)),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::process::Command;
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// A machine whose program in `/opt/bin` finds its library in `/opt/lib`.
+    fn machine() -> TempDir {
+        let machine = tempfile::tempdir().unwrap();
+        let root = machine.path().to_str().unwrap();
+        let script = r#"
+            umask 022
+            cd "$1"
+            mkdir -p opt/bin opt/lib usr/lib
+            echo 'int answer(void) { return 42; }' > answer.c
+            echo 'int answer(void); int main(void) { return answer(); }' > main.c
+            gcc -shared -fPIC -nostdlib answer.c -o opt/lib/libanswer.so
+            gcc main.c -Wl,-rpath,'$ORIGIN/../lib' -Lopt/lib -lanswer -nostdlib -Wl,-e,main \
+                -Wl,--dynamic-linker=/usr/lib/loader -o opt/bin/main
+            cp opt/lib/libanswer.so usr/lib/loader
+        "#;
+        let sh = ["-euc", script, "sh", root];
+        assert!(Command::new("/bin/sh").args(sh).status().unwrap().success());
+        machine
+    }
+
+    fn close(machine: &TempDir) -> Result<Vec<PathBuf>, CaptureError> {
+        let mut closure = Closure::new(machine.path());
+        closure.require(Path::new("/opt/bin/main"))?;
+        add_libraries(&mut closure)?;
+        Ok(closure.files())
+    }
+
+    #[test]
+    fn follows_run_paths_and_the_interpreter() {
+        let files = ["/opt/bin/main", "/opt/lib/libanswer.so", "/usr/lib/loader"];
+        assert_eq!(close(&machine()).unwrap(), files.map(PathBuf::from));
+    }
+
+    #[test]
+    fn passes_over_libraries_of_another_machine() {
+        let machine = machine();
+        let own = machine.path().join("opt/lib/libanswer.so");
+        let mut bytes = fs::read(&own).unwrap();
+        fs::write(machine.path().join("usr/lib/libanswer.so"), &bytes).unwrap();
+        // `e_machine`: no real machine has this number.
+        bytes[18..20].fill(0xee);
+        fs::write(&own, bytes).unwrap();
+        let files = ["/opt/bin/main", "/usr/lib/libanswer.so", "/usr/lib/loader"];
+        assert_eq!(close(&machine).unwrap(), files.map(PathBuf::from));
+    }
+
+    #[test]
+    fn a_program_that_would_not_start_is_an_error() {
+        for (gone, name) in [
+            ("opt/lib/libanswer.so", "libanswer.so"),
+            ("usr/lib/loader", "/usr/lib/loader"),
+        ] {
+            let machine = machine();
+            fs::remove_file(machine.path().join(gone)).unwrap();
+            let error = close(&machine).unwrap_err();
+            assert!(
+                matches!(&error, CaptureError::MissingLibrary { library, .. } if library == name),
+                "{error}"
+            );
+            assert!(error.hint().unwrap().contains(name));
+        }
+    }
+
+    #[test]
+    fn a_plugin_may_lack_its_libraries() {
+        let machine = machine();
+        fs::remove_file(machine.path().join("usr/lib/loader")).unwrap();
+        let mut closure = Closure::new(machine.path());
+        closure.require(Path::new("/opt/lib/libanswer.so")).unwrap();
+        add_libraries(&mut closure).unwrap();
+        assert_eq!(closure.files().len(), 1);
     }
 }

@@ -17,6 +17,9 @@ use super::{CaptureError, CapturedUserland};
 /// The folders of the standard utilities.
 pub(super) const STANDARD: &str = "/usr/bin:/bin";
 
+/// Where every script looks for the shell.
+const SHELL: &str = "/bin/sh";
+
 /// The programs that must be there, each with the package that has it.
 const REQUIRED: [(&str, &str); 11] = [
     ("sh", "dash"),
@@ -33,92 +36,12 @@ const REQUIRED: [(&str, &str); 11] = [
 ];
 
 /// Utilities that come with those above in most packagings.
-const USUAL: [&str; 84] = [
-    "[",
-    "arch",
-    "b2sum",
-    "base32",
-    "base64",
-    "basename",
-    "cat",
-    "chgrp",
-    "chmod",
-    "chown",
-    "cksum",
-    "comm",
-    "cp",
-    "csplit",
-    "cut",
-    "date",
-    "dd",
-    "df",
-    "diff3",
-    "dirname",
-    "du",
-    "echo",
-    "egrep",
-    "env",
-    "expand",
-    "expr",
-    "factor",
-    "false",
-    "fgrep",
-    "fmt",
-    "fold",
-    "gunzip",
-    "head",
-    "id",
-    "install",
-    "join",
-    "link",
-    "ln",
-    "ls",
-    "md5sum",
-    "mkdir",
-    "mkfifo",
-    "mktemp",
-    "mv",
-    "nice",
-    "nl",
-    "nohup",
-    "nproc",
-    "numfmt",
-    "od",
-    "paste",
-    "pathchk",
-    "pr",
-    "printenv",
-    "printf",
-    "pwd",
-    "readlink",
-    "realpath",
-    "rm",
-    "rmdir",
-    "sdiff",
-    "seq",
-    "sha1sum",
-    "sha256sum",
-    "sha512sum",
-    "shuf",
-    "sleep",
-    "split",
-    "stat",
-    "stty",
-    "sum",
-    "tac",
-    "tail",
-    "tee",
-    "test",
-    "timeout",
-    "touch",
-    "tr",
-    "true",
-    "tsort",
-    "uname",
-    "uniq",
-    "wc",
-    "zcat",
-];
+const USUAL: &str = "[ arch b2sum base32 base64 basename cat chgrp chmod chown cksum comm cp csplit cut date \
+    dd df diff3 dirname du echo egrep env expand expr factor false fgrep fmt fold gunzip \
+    head id install join link ln ls md5sum mkdir mkfifo mktemp mv nice nl nohup nproc numfmt \
+    od paste pathchk pr printenv printf pwd readlink realpath rm rmdir sdiff seq sha1sum \
+    sha256sum sha512sum shuf sleep split stat stty sum tac tail tee test timeout touch tr \
+    true tsort uname uniq wc zcat";
 
 /// Captures the utilities that `host` has.
 ///
@@ -129,26 +52,23 @@ pub(super) fn capture(host: &Host, store: &LocalStore) -> Result<CapturedUserlan
     for (name, package) in REQUIRED {
         let program = host.program(name).ok_or_else(|| CaptureError::NotFound {
             program: name.to_owned(),
-            cure: host.cure(package),
+            cure: Host::cure(package),
         })?;
         programs.push((name, program));
     }
     let mut closure = Closure::new("/");
     add_packages(&mut closure, &programs)?;
-    for name in USUAL {
-        if let Some(program) = host.program(name) {
-            programs.push((name, program));
-        }
+    for name in USUAL.split_whitespace() {
+        programs.extend(host.program(name).map(|program| (name, program)));
     }
     for (name, program) in &programs {
         let real = closure.require(program)?;
         // Wherever it lies, a script finds it under its plain name.
         closure.name(&Path::new("/usr/bin").join(name), &real)?;
+        if *name == "sh" {
+            closure.name(Path::new(SHELL), &real)?;
+        }
     }
-    let shell = host
-        .program("sh")
-        .map_or_else(|| "/bin/sh".into(), canonical);
-    closure.name(Path::new("/bin/sh"), &shell)?;
     closure.add_locale()?;
     add_libraries(&mut closure)?;
     let version = version(host)?;
@@ -156,7 +76,7 @@ pub(super) fn capture(host: &Host, store: &LocalStore) -> Result<CapturedUserlan
     Ok(CapturedUserland {
         digest: stored.digest,
         version,
-        shell: "/bin/sh".to_owned(),
+        shell: SHELL.to_owned(),
         files: stored.files,
         bytes: stored.bytes,
     })
@@ -168,16 +88,14 @@ fn add_packages(closure: &mut Closure, programs: &[(&str, PathBuf)]) -> Result<(
     let Some(packages) = Packages::read()? else {
         return Ok(());
     };
-    let real: Vec<PathBuf> = programs.iter().map(|(_, path)| canonical(path)).collect();
+    let real: Vec<PathBuf> = programs
+        .iter()
+        .filter_map(|(_, path)| path.canonicalize().ok())
+        .collect();
     for file in packages.files(&packages.owners(&real)?)? {
         closure.add(&file)?;
     }
     Ok(())
-}
-
-fn canonical(path: impl AsRef<Path>) -> PathBuf {
-    let path = path.as_ref();
-    path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }
 
 /// The version of the core utilities: the last word of their first line.

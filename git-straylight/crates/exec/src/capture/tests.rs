@@ -1,7 +1,7 @@
 //! Captures of the machine that runs the tests. The oracle is the toolchain
 //! itself: it has to work in a root folder that holds the tree and no more.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
@@ -38,6 +38,18 @@ impl Bench {
         let program = folder.join(program);
         fs::write(&program, text).unwrap();
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        folder.to_str().unwrap().to_owned()
+    }
+
+    /// Makes the folder `name` with the `program` that this C compiles to.
+    fn program(&self, name: &str, program: &str, text: &str) -> String {
+        let folder = self.folder.path().join(name);
+        fs::create_dir_all(&folder).unwrap();
+        let source = self.folder.path().join("main.c");
+        fs::write(&source, text).unwrap();
+        let mut gcc = Command::new("/usr/bin/gcc");
+        gcc.arg(&source).arg("-o").arg(folder.join(program));
+        assert!(gcc.status().unwrap().success());
         folder.to_str().unwrap().to_owned()
     }
 
@@ -130,7 +142,6 @@ int main() {
 /// Compiles, links and runs C and C++ with nothing but the tree.
 fn compiles(root: &Root, gcc: &CapturedGcc) {
     root.write("build/main.c", MAIN_C);
-    root.write("build/main.cc", MAIN_CC);
     let cc: &str = &gcc.cc;
     let c = [
         "/build/main.c",
@@ -159,15 +170,20 @@ fn compiles(root: &Root, gcc: &CapturedGcc) {
         "/build/main",
     ]);
     assert_eq!(root.run(&["/build/main"]), "1.0 1\n");
+    root.write("build/bad.c", "int main(void) { return undeclared; }");
+    let bad = root.try_run(&[cc, "-c", "/build/bad.c", "-o", "/build/bad.o"]);
+    assert!(!bad.status.success());
+    assert!(String::from_utf8_lossy(&bad.stderr).contains("undeclared"));
+    compiles_cxx(root, gcc);
+}
+
+fn compiles_cxx(root: &Root, gcc: &CapturedGcc) {
+    root.write("build/main.cc", MAIN_CC);
     let cxx: &str = gcc.cxx.as_ref().unwrap();
     for flags in [&["-O2"][..], &["-static"], &["-std=c++20", "-flto"]] {
         root.run(&[&[cxx, "/build/main.cc", "-o", "/build/words"], flags].concat());
         assert_eq!(root.run(&["/build/words"]), "straightlight!\n", "{flags:?}");
     }
-    root.write("build/bad.c", "int main(void) { return undeclared; }");
-    let bad = root.try_run(&[cc, "-c", "/build/bad.c", "-o", "/build/bad.o"]);
-    assert!(!bad.status.success());
-    assert!(String::from_utf8_lossy(&bad.stderr).contains("undeclared"));
 }
 
 /// Runs the tools by the names that a makefile uses.
@@ -219,6 +235,16 @@ fn a_gcc_without_packages_works_alone() {
     assembles(&root, &gcc);
 }
 
+/// A wrapper that was installed as a copy, with nothing in its name to tell.
+const COPIED_WRAPPER: &str = r#"
+#include <unistd.h>
+int main(int count, char **arguments) {
+    (void)count;
+    arguments[0] = "cc";
+    return execvp("cc", arguments);
+}
+"#;
+
 #[test]
 fn a_capture_is_the_same_again_and_through_wrappers() {
     let bench = Bench::new();
@@ -236,15 +262,16 @@ fn a_capture_is_the_same_again_and_through_wrappers() {
     fs::create_dir(&masked).unwrap();
     symlink(format!("{ccache}/ccache"), masked.join("gcc")).unwrap();
     let masked = masked.to_str().unwrap();
-    for before in [&script, masked, "/usr/lib/ccache", "relative", ""] {
+    let copied = &bench.program("copied", "gcc", COPIED_WRAPPER);
+    for before in [&script, masked, copied, "/usr/lib/ccache", "relative", ""] {
         let path = format!("{before}:/usr/bin:/bin");
         let found = gcc::Gcc::find(&Host::with_path(&path)).unwrap();
         assert_eq!(found.cc.to_str(), Some(gcc.cc.as_str()), "{before}");
     }
-    let path = format!("{script}:{masked}:/bin:/usr/bin");
+    let path = format!("{script}:{masked}:{copied}:/bin:/usr/bin");
     assert_eq!(bench.gcc(&path).unwrap(), gcc);
     // Wrappers alone are no compiler.
-    for path in [&script, masked] {
+    for path in [&script, masked, copied] {
         let error = bench.gcc(path).unwrap_err();
         assert!(matches!(&error, CaptureError::NotFound { program, .. } if program == "gcc"));
     }
@@ -290,6 +317,16 @@ fn a_capture_holds_the_compiler_and_nothing_beside_it() {
             "{path}"
         );
     }
+    if let Some(packages) = dpkg::Packages::read().unwrap() {
+        assert_owners(&packages, &nodes);
+    }
+}
+
+#[test]
+fn what_lies_beside_the_compiler_is_not_captured() {
+    let bench = Bench::new();
+    let gcc = bench.gcc(posix::STANDARD).unwrap();
+    let nodes = bench.nodes(&gcc.digest);
     // The machine has more headers, programs and libraries than the tree.
     for folder in ["usr/include", "usr/bin", "usr/lib"] {
         let foreign = fs::read_dir(Path::new("/").join(folder))
@@ -302,29 +339,39 @@ fn a_capture_holds_the_compiler_and_nothing_beside_it() {
     }
     assert!(!nodes.contains_key("usr/bin/git"));
     assert!(Path::new("/usr/bin/git").exists());
-    if let Some(packages) = dpkg::Packages::read().unwrap() {
-        assert_owners(&packages, &nodes);
-    }
 }
 
-/// Every header belongs to a package of the compiler or of the C library.
+/// Every file belongs to a package, and what is for developers to one of the
+/// compiler or of the C library.
 fn assert_owners(packages: &dpkg::Packages, nodes: &BTreeMap<String, Node>) {
     let is_file = |node: &Node| matches!(node, Node::File { .. });
     let files = nodes.iter().filter(|(_, node)| is_file(node));
     let paths: Vec<_> = files.map(|(path, _)| Path::new("/").join(path)).collect();
-    let headers: Vec<_> = paths
-        .iter()
-        .filter(|p| p.starts_with("/usr/include"))
-        .cloned()
-        .collect();
-    assert!(headers.len() > 1000);
-    let of_headers = packages.owners(&headers).unwrap();
-    let allowed = ["libc6-dev", "linux-libc-dev", "libcrypt-dev", "libstdc++-"];
-    for package in of_headers {
+    let owners = packages.owners(&paths).unwrap();
+    let owned = packages.files(&owners).unwrap();
+    let owned: HashSet<_> = owned.iter().filter_map(|p| p.canonicalize().ok()).collect();
+    for path in &paths {
+        assert!(owned.contains(path), "{}", path.display());
+    }
+    let allowed = [
+        "libc6-dev",
+        "linux-libc-dev",
+        "libcrypt-dev",
+        "libstdc++-",
+        "libgcc-",
+        "libc-dev-bin",
+    ];
+    for package in owners.iter().filter(|name| name.contains("-dev")) {
         assert!(
             allowed.iter().any(|name| package.starts_with(name)),
             "{package}"
         );
+    }
+    let headers = paths.iter().filter(|path| path.starts_with("/usr/include"));
+    let headers: Vec<_> = headers.cloned().collect();
+    assert!(headers.len() > 1000);
+    for package in packages.owners(&headers).unwrap() {
+        assert!(package.contains("-dev"), "{package}");
     }
 }
 
@@ -337,6 +384,26 @@ fn no_gcc_is_not_found_with_a_cure() {
         let hint = error.hint().unwrap();
         assert!(hint.contains("install") && hint.contains("gcc"), "{hint}");
     }
+}
+
+/// A program that answers gcc's questions, and has nothing but a first pass.
+const BARE_GCC: &str = r#"
+#include <stdio.h>
+#include <string.h>
+int main(int count, char **arguments) {
+    char *asked = count > 1 ? strchr(arguments[1], '=') : 0;
+    puts(!asked ? "" : !strcmp(asked, "=cc1") ? "/bin/sh" : asked + 1);
+    return 0;
+}
+"#;
+
+#[test]
+fn a_gcc_without_a_c_library_is_told_so() {
+    let bench = Bench::new();
+    let bin = bench.program("bare", "gcc", BARE_GCC);
+    let error = bench.gcc(&bin).unwrap_err();
+    assert!(matches!(&error, CaptureError::NotFound { program, .. } if program == "crt1.o"));
+    assert!(error.hint().is_some());
 }
 
 #[test]

@@ -3,9 +3,10 @@
 use std::os::unix::fs::symlink;
 
 use proptest::prelude::*;
+use straylight_odb::{ContentStore as _, Digest, LocalStore};
 
 use super::*;
-use crate::merkle::walk;
+use crate::merkle::{Node, TreeError, walk};
 
 /// A folder that stands for a machine's `/`.
 struct Machine {
@@ -20,7 +21,14 @@ impl Machine {
 
     fn path(&self, path: &str) -> PathBuf {
         let path = self.folder.path().join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let folder = path.parent().unwrap();
+        if !folder.exists() {
+            fs::create_dir_all(folder).unwrap();
+            for folder in folder.ancestors().take_while(|f| *f != self.folder.path()) {
+                // Whatever the mask of who runs the tests.
+                fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
+            }
+        }
         path
     }
 
@@ -125,12 +133,42 @@ fn what_only_root_may_read_is_left_out_for_root_too() {
     let machine = Machine::new();
     machine.file("usr/lib/private", 0o640);
     machine.file("usr/lib/public", 0o644);
+    machine.file("usr/lib/secret/public", 0o644);
+    let secret = fs::Permissions::from_mode(0o750);
+    fs::set_permissions(machine.path("usr/lib/secret"), secret).unwrap();
     let mut closure = machine.closure();
     closure.add_folder(Path::new("/usr")).unwrap();
     let owned_by_root = machine.folder.path().metadata().unwrap().uid() == 0;
-    let private = ["usr/lib/private"].into_iter().filter(|_| !owned_by_root);
-    let expected: Vec<_> = private.chain(["usr/lib/public"]).collect();
+    let all = ["usr/lib/private", "usr/lib/public", "usr/lib/secret/public"];
+    let expected = if owned_by_root { &all[1..2] } else { &all[..] };
     assert_eq!(listing(closure), expected);
+}
+
+#[test]
+fn a_repeated_capture_mends_the_store() {
+    let machine = Machine::new();
+    for (path, text) in [("usr/lib/a", "a"), ("usr/lib/b", "b"), ("usr/lib/c", "c")] {
+        machine.file(path, 0o644);
+        fs::write(machine.path(path), text).unwrap();
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let store = LocalStore::open(folder.path()).unwrap();
+    let capture = || {
+        let mut closure = machine.closure();
+        closure.add_folder(Path::new("/usr")).unwrap();
+        closure.store(&store).unwrap().digest
+    };
+    let digest = capture();
+    assert_eq!(capture(), digest);
+    for text in ["a", "b", "c"] {
+        let blob = Digest::of(text.as_bytes());
+        fs::remove_file(store.intact_path(&blob).unwrap().unwrap()).unwrap();
+        assert_eq!(capture(), digest);
+        assert!(store.contains(&blob).unwrap(), "{text}");
+    }
+    fs::write(machine.path("usr/lib/b"), "changed").unwrap();
+    assert_ne!(capture(), digest);
+    assert!(store.contains(&Digest::of(b"changed")).unwrap());
 }
 
 #[test]
