@@ -3,7 +3,8 @@
 //!
 //! It is shared by all of a user's clones and by concurrent processes. Every
 //! write goes to a file of its own under `tmp/` and is renamed into place, so
-//! a crash leaves at most an unused temporary file. Nothing is synced to disk:
+//! a crash leaves at most unused temporary files, which the next process that
+//! writes removes. Nothing is synced to disk:
 //! after a power failure a blob may be short or empty, which a read finds.
 //!
 //! Blobs are read-only files whose modification time is [`BLOB_MTIME`]. Who
@@ -18,7 +19,7 @@ use std::fs::{self, File, FileTimes};
 use std::io::{self, Read as _, Write};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use tempfile::NamedTempFile;
@@ -26,6 +27,7 @@ use tempfile::NamedTempFile;
 use crate::cas::{ContentStore, StoreError};
 use crate::digest::{Digest, DigestWriter, Sha256};
 use crate::layout;
+use crate::scratch::Scratch;
 
 /// The modification time of every stored file, in seconds since 1970: the
 /// first of January 1980, the earliest time that zip archives can hold.
@@ -35,6 +37,8 @@ pub const BLOB_MTIME: u64 = 315_532_800;
 #[derive(Debug)]
 pub struct LocalStore {
     root: PathBuf,
+    /// Made by the first write.
+    scratch: Mutex<Option<Scratch>>,
 }
 
 impl LocalStore {
@@ -48,7 +52,10 @@ impl LocalStore {
             let path = root.join(folder);
             fs::create_dir_all(&path).map_err(StoreError::io("create", path))?;
         }
-        Ok(Self { root })
+        Ok(Self {
+            root,
+            scratch: Mutex::default(),
+        })
     }
 
     /// Returns the folder of the store.
@@ -264,8 +271,17 @@ impl LocalStore {
     }
 
     fn temporary(&self) -> Result<NamedTempFile, StoreError> {
-        let folder = self.root.join("tmp");
-        NamedTempFile::new_in(&folder).map_err(StoreError::io("create a file in", folder))
+        let all = self.root.join("tmp");
+        let mut scratch = self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
+        let folder = match &mut *scratch {
+            Some(scratch) => scratch,
+            none => {
+                let made = Scratch::create(&all).map_err(StoreError::io("write to", &all))?;
+                none.insert(made)
+            }
+        };
+        let folder = folder.path();
+        NamedTempFile::new_in(folder).map_err(StoreError::io("create a file in", folder))
     }
 
     /// Gives a finished temporary file its mode, its time and its name.
@@ -370,7 +386,9 @@ mod tests {
     fn keeps_the_contract() {
         let (_folder, store) = store();
         contract::content_store(&store, &|digest, bytes| overwrite(&store, digest, bytes));
-        assert_eq!(fs::read_dir(store.root().join("tmp")).unwrap().count(), 0);
+        let temporary = store.root().join("tmp");
+        drop(store);
+        assert_eq!(fs::read_dir(temporary).unwrap().count(), 0);
     }
 
     #[test]

@@ -2,4 +2,5 @@
 
 mod build;
 mod errors;
+mod kill;
 mod lua;

@@ -48,6 +48,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     };
     let mut command = Command::new(program);
     command.args(arguments).args(&args.arguments);
+    let program = program.clone();
+    // What these hold must not outlive this process, which never returns.
+    drop((report, materializer, setup, workspace));
     // Replaces this process: signals and the exit code are the program's own.
     let error = command.exec();
     Err(CommandError::environment(format!(
