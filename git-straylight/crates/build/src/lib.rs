@@ -28,6 +28,8 @@ mod session;
 mod sets;
 pub mod state;
 pub mod target;
+#[cfg(test)]
+mod tests;
 pub mod tree;
 pub mod work_tree;
 

@@ -1,0 +1,290 @@
+//! The whole room, with sources in memory and an executor that runs nothing:
+//! it makes of each action a text that says what the action saw.
+
+mod graph;
+mod messages;
+mod replay;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use straylight_dhall::{EmbeddedLibrary, library};
+use straylight_exec::{
+    Cancellation, Description, ExecError, Executor, Isolation, Node, Outcome, Output,
+    OutputContent, Request, Status, Usage, merkle,
+};
+use straylight_odb::{ContentStore as _, LocalStore};
+
+use crate::claims::{LocalClaims, SameIsolation};
+use crate::observer::{Event, Observer};
+use crate::tree::{SourceFile, SourceTree, TreeError};
+use crate::{Builder, Label, Options, PackagePath, Reference, Report, Services, Wanted};
+
+/// Sources by path.
+#[derive(Debug)]
+struct MemoryTree {
+    files: Mutex<BTreeMap<String, String>>,
+    store: Arc<LocalStore>,
+}
+
+impl SourceTree for MemoryTree {
+    fn read(&self, path: &str) -> Result<Option<Arc<[u8]>>, TreeError> {
+        let files = self.files.lock().unwrap();
+        Ok(files.get(path).map(|text| text.as_bytes().into()))
+    }
+
+    fn store(&self, path: &str, _fresh: bool) -> Result<SourceFile, TreeError> {
+        let files = self.files.lock().unwrap();
+        let text = files.get(path).ok_or_else(|| TreeError::Missing {
+            path: path.to_owned(),
+            nearest: crate::tree::nearest_name(path, files.keys().cloned()),
+            reason: None,
+        })?;
+        Ok(SourceFile {
+            digest: self.store.write(text.as_bytes())?,
+            executable: false,
+        })
+    }
+
+    fn packages(&self, folder: &PackagePath) -> Result<Vec<PackagePath>, TreeError> {
+        let files = self.files.lock().unwrap();
+        let folders = files.keys().filter_map(|path| match path.rsplit_once('/') {
+            Some((folder, "BUILD.dhall")) => PackagePath::new(folder).ok(),
+            None if path == "BUILD.dhall" => PackagePath::new("").ok(),
+            _ => None,
+        });
+        let mut packages: Vec<_> = folders.filter(|path| path.is_under(folder)).collect();
+        packages.sort();
+        Ok(packages)
+    }
+
+    fn is_tracked(&self, path: &str) -> bool {
+        !path.contains("untracked")
+    }
+
+    fn root(&self) -> Option<&Path> {
+        None
+    }
+}
+
+/// Makes each declared output a text: the command, and the bytes of every
+/// input. An argument `fail` fails; `lose` makes nothing; `mkdir` a folder.
+#[derive(Debug)]
+struct Scribe {
+    store: Arc<LocalStore>,
+    ran: Mutex<Vec<Vec<String>>>,
+}
+
+impl Executor for Scribe {
+    fn execute(
+        &self,
+        request: &Request,
+        _cancellation: &Cancellation,
+    ) -> Result<Outcome, ExecError> {
+        let arguments = &request.command.arguments;
+        self.ran.lock().unwrap().push(arguments.clone());
+        let mut text = arguments.join(" ") + "\n";
+        merkle::walk(&*self.store, &request.input_root, &mut |path, node| {
+            if let Node::File { digest, .. } = node {
+                let bytes = self.store.read(digest)?;
+                let bytes = bytes.ok_or(merkle::TreeError::MissingBlob(*digest))?;
+                text += &format!("{path}: {}\n", String::from_utf8_lossy(&bytes));
+            }
+            Ok::<_, merkle::TreeError>(())
+        })?;
+        let digest = self.store.write(text.as_bytes())?;
+        let says = |word: &str| arguments.iter().any(|argument| argument == word);
+        let content = if says("mkdir") {
+            let mut tree = merkle::InputTree::new();
+            let executable = false;
+            tree.insert("inside/file", Node::File { digest, executable })?;
+            OutputContent::Directory {
+                tree: tree.write(&*self.store)?,
+            }
+        } else {
+            OutputContent::File {
+                digest,
+                executable: false,
+            }
+        };
+        let paths = request.command.output_paths.clone();
+        let (made, missing) = if says("lose") {
+            (Vec::new(), paths)
+        } else {
+            (paths, Vec::new())
+        };
+        let outputs = made.into_iter().map(|path| Output {
+            path,
+            content: content.clone(),
+        });
+        Ok(Outcome {
+            status: Status::Exited(i32::from(says("fail"))),
+            stdout: Vec::new(),
+            stderr: b"the scribe speaks\n".to_vec(),
+            outputs: outputs.collect(),
+            undeclared: Vec::new(),
+            missing,
+            rejected: Vec::new(),
+            usage: Usage::default(),
+        })
+    }
+
+    fn description(&self) -> Description {
+        Description {
+            name: "scribe",
+            version: "1",
+            isolation: Isolation::None,
+            enforced: &[],
+        }
+    }
+}
+
+/// Keeps the warnings.
+#[derive(Debug, Default)]
+struct Warnings(Mutex<Vec<String>>);
+
+impl Observer for Warnings {
+    fn event(&self, event: Event<'_>) {
+        if let Event::Warning { place, message } = event {
+            self.0.lock().unwrap().push(format!("{place}: {message}"));
+        }
+    }
+}
+
+/// A repository in memory.
+struct World {
+    _folder: tempfile::TempDir,
+    tree: Arc<MemoryTree>,
+    scribe: Arc<Scribe>,
+    warnings: Arc<Warnings>,
+    services: Services,
+}
+
+impl World {
+    fn new(files: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(LocalStore::open(folder.path()).unwrap());
+        let tree = Arc::new(MemoryTree {
+            files: Mutex::default(),
+            store: Arc::clone(&store),
+        });
+        let scribe = Arc::new(Scribe {
+            store: Arc::clone(&store),
+            ran: Mutex::default(),
+        });
+        let warnings = Arc::new(Warnings::default());
+        let services = Services {
+            tree: Arc::clone(&tree) as _,
+            claims: Arc::new(LocalClaims(Arc::clone(&store))),
+            store,
+            belief: Arc::new(SameIsolation("none".to_owned())),
+            executor: Some(Arc::clone(&scribe) as _),
+            observer: Arc::clone(&warnings) as _,
+            cancellation: Cancellation::new(),
+        };
+        let world = Self {
+            _folder: folder,
+            tree,
+            scribe,
+            warnings,
+            services,
+        };
+        for (path, text) in files {
+            world.write(path, text);
+        }
+        world
+    }
+
+    /// Writes a file; a build file gets the library before its rules.
+    fn write(&self, path: &str, text: &str) {
+        let text = if path.ends_with("BUILD.dhall") {
+            format!("{}{text}", prelude())
+        } else {
+            text.to_owned()
+        };
+        self.tree
+            .files
+            .lock()
+            .unwrap()
+            .insert(path.to_owned(), text);
+    }
+
+    fn builder(&self, options: Options) -> Builder {
+        Builder::new(self.services.clone(), options, Arc::new(EmbeddedLibrary)).unwrap()
+    }
+
+    fn build_with(&self, options: Options, labels: &[&str], wanted: Wanted) -> Report {
+        let labels: Vec<Label> = labels.iter().map(|text| label(text)).collect();
+        self.builder(options).build(&labels, wanted, None)
+    }
+
+    fn build(&self, label: &str) -> Report {
+        self.build_with(Options::native(), &[label], Wanted::Outputs)
+    }
+
+    /// Builds, and returns the text of the target's only output.
+    #[track_caller]
+    fn output(&self, label: &str) -> String {
+        let report = self.build(label);
+        assert!(report.failures.is_empty(), "{:?}", report.failures);
+        let outputs = &report.built[0].outputs;
+        assert_eq!(outputs.len(), 1, "{outputs:?}");
+        let straylight_exec::trace::TraceContent::File { digest, .. } = &outputs[0].content else {
+            panic!("{outputs:?}");
+        };
+        let bytes = self.services.store.read(digest).unwrap().unwrap();
+        String::from_utf8(bytes.to_vec()).unwrap()
+    }
+
+    /// Builds, and returns the only failure, as a user reads it.
+    #[track_caller]
+    fn failure(&self, label: &str) -> String {
+        let report = self.build(label);
+        assert_eq!(report.failures.len(), 1, "{:?}", report.failures);
+        let error = &report.failures[0];
+        let place = error.place().map(|place| format!(" --> {place}"));
+        let hint = error.hint().map(|hint| format!(" ({hint})"));
+        format!(
+            "{error}{}{}",
+            place.unwrap_or_default(),
+            hint.unwrap_or_default()
+        )
+    }
+
+    fn ran(&self) -> Vec<String> {
+        let ran = std::mem::take(&mut *self.scribe.ran.lock().unwrap());
+        let mut ran: Vec<String> = ran.iter().map(|arguments| arguments.join(" ")).collect();
+        ran.sort();
+        ran
+    }
+}
+
+fn label(text: &str) -> Label {
+    let root = PackagePath::new("").unwrap();
+    match Reference::parse(text, &root).unwrap() {
+        Reference::Target(label) => label,
+        reference => panic!("{reference:?} is not one target"),
+    }
+}
+
+/// What every build file of these tests begins with: 8 lines. `rule` makes a
+/// rule of a target's data.
+fn prelude() -> String {
+    let import = |path: &str| {
+        let url = format!("https://straylight.cx/{path}");
+        format!("{url} sha256:{}", library::latest(&url).unwrap().sha256)
+    };
+    format!(
+        "let Dice = {}\n\
+         let Targets = {}\n\
+         let Piece = Dice.Piece let Argument = Dice.Argument let Source = Dice.Source\n\
+         let words = \\(piece : Dice.Piece) -> Argument.Pieces [ piece ]\n\
+         let rule = \\(target : Dice.Target.Type) -> {{ name = target.name, platforms = [] : List Targets.Triple, build = \\(_ : Dice.Configuration) -> target }}\n\
+         let action = \\(out : Text) -> \\(arguments : List Dice.Argument) -> Dice.Action::{{ category = \"make\", identifier = out, arguments = arguments # [ words (Piece.Out out) ], outputs = [ Dice.Output.File out ] }}\n\
+         let made = \\(name : Text) -> \\(arguments : List Dice.Argument) -> Dice.Target::{{ name, kind = \"made\", actions = [ action \"o\" arguments ], outputs = [ {{ name = \"o\", path = \"o\" }} ] }}\n\
+         let say = Dice.literal\n",
+        import("dice/v1.dhall"),
+        import("targets/v1.dhall"),
+    )
+}
