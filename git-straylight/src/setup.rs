@@ -13,7 +13,7 @@ use straylight_build::tree::SourceTree;
 use straylight_build::work_tree::WorkTree;
 use straylight_build::{Builder, Mode, Options, PackagePath, Reference, Services, Triple};
 use straylight_dhall::{Chain, EmbeddedLibrary, Importer};
-use straylight_exec::{Cancellation, Executor, NamespaceExecutor};
+use straylight_exec::{Cancellation, Executor, NamespaceExecutor, PlainExecutor};
 use straylight_odb::LocalStore;
 use straylight_odb::repo::{Commit, Repository};
 
@@ -308,7 +308,7 @@ impl HowArgs {
     fn executor(&self, store: &Arc<LocalStore>) -> Result<Arc<dyn Executor>> {
         Ok(match self.isolation {
             Isolation::Namespace => Arc::new(NamespaceExecutor::new(Arc::clone(store))?),
-            Isolation::None => Arc::new(NamespaceExecutor::new(Arc::clone(store))?),
+            Isolation::None => Arc::new(PlainExecutor::new(Arc::clone(store))?),
         })
     }
 }

@@ -327,3 +327,27 @@ fn two_builds_at_once_are_both_right() {
         "hello\n"
     );
 }
+
+#[test]
+fn results_without_isolation_are_kept_apart() {
+    let environment = TestEnvironment::new();
+    let repo = package(
+        &environment,
+        r#"it = Command.command Command.Command::{ name = "it", arguments = shell "echo made > \"$1\"" [ Command.out "a" ], outputs = [ "a" ] }"#,
+    );
+    let loose = repo
+        .straylight(&["build", "//it", "--isolation", "none"])
+        .success();
+    assert_eq!(timeless(&loose.stderr), "1 action run");
+    assert_eq!(repo.read("straylight-out/it/it/a"), b"made\n");
+    // Without a file system of its own there is no shell in the sandbox.
+    let strict = repo.straylight(&["build", "//it"]).code(1);
+    assert!(strict.stderr.contains("/bin/sh"), "{}", strict.stderr);
+    let again = repo
+        .straylight(&["build", "//it", "--isolation", "none"])
+        .success();
+    assert_eq!(
+        timeless(&again.stderr),
+        "nothing to do: 1 action up to date"
+    );
+}

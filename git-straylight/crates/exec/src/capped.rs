@@ -1,6 +1,7 @@
 //! What is kept of an output stream that may be of any length.
 
 use std::collections::VecDeque;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// How much is kept of the beginning, and how much of the end.
 const PART: usize = 512 << 10;
@@ -34,6 +35,53 @@ impl Capped {
         }
         bytes.extend(self.last);
         bytes
+    }
+}
+
+/// The reading end of a pipe that a command writes to, and what it said.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    pipe: Option<OwnedFd>,
+    kept: Capped,
+}
+
+impl Stream {
+    pub(crate) fn new(pipe: OwnedFd) -> Self {
+        Self {
+            pipe: Some(pipe),
+            kept: Capped::default(),
+        }
+    }
+
+    /// Returns the pipe, until everyone who could write to it is gone.
+    pub(crate) fn pipe(&self) -> Option<BorrowedFd<'_>> {
+        self.pipe.as_ref().map(AsFd::as_fd)
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.pipe.is_some()
+    }
+
+    /// Reads once; returns whether there was something to read.
+    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> bool {
+        let Some(pipe) = &self.pipe else {
+            return false;
+        };
+        match rustix::io::read(pipe, &mut *buffer) {
+            Ok(0) => self.pipe = None,
+            Ok(length) => {
+                self.kept.push(&buffer[..length]);
+                return true;
+            }
+            Err(rustix::io::Errno::INTR) => return true,
+            Err(rustix::io::Errno::AGAIN) => {}
+            Err(_) => self.pipe = None,
+        }
+        false
+    }
+
+    pub(crate) fn finish(self) -> Vec<u8> {
+        self.kept.finish()
     }
 }
 

@@ -11,6 +11,7 @@ pub mod capture;
 mod collect;
 pub mod merkle;
 pub mod namespace;
+pub mod none;
 pub mod reapi;
 mod staging;
 #[cfg(feature = "testing")]
@@ -25,4 +26,5 @@ pub use action::{
 pub use capture::{CaptureError, CapturedGcc, CapturedUserland, capture_gcc, capture_posix};
 pub use merkle::{InputTree, Node, TreeError};
 pub use namespace::{NamespaceExecutor, helper_main_if_requested};
+pub use none::PlainExecutor;
 pub use trace::Trace;

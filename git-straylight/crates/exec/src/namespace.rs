@@ -34,7 +34,7 @@ use crate::action::{
 };
 use crate::collect::{Collected, collect};
 use crate::staging::{Placing, Session, Staged};
-use crate::toolchains;
+use crate::toolchains::{self, Toolchain};
 use client::{End, Helper, Run};
 use protocol::Spec;
 
@@ -64,7 +64,7 @@ pub struct NamespaceExecutor {
     program: PathBuf,
     // Dropped before the session: no sandbox is left when its folder goes.
     helper: Mutex<Option<Helper>>,
-    toolchains: Mutex<HashMap<Digest, Arc<Mutex<Option<String>>>>>,
+    toolchains: Mutex<HashMap<Digest, Arc<Mutex<Option<Toolchain>>>>>,
     session: Session,
 }
 
@@ -100,13 +100,12 @@ impl NamespaceExecutor {
     /// its first use.
     fn toolchain(&self, root: &Digest) -> Result<String, ExecError> {
         let entry = Arc::clone(unpoisoned(&self.toolchains).entry(*root).or_default());
-        let mut folder = unpoisoned(&entry);
-        if let Some(folder) = &*folder {
-            return Ok(folder.clone());
-        }
-        let materialized = toolchains::materialize(&self.store, root)?;
-        *folder = Some(materialized.clone());
-        Ok(materialized)
+        let mut toolchain = unpoisoned(&entry);
+        let toolchain = match &mut *toolchain {
+            Some(toolchain) => toolchain,
+            absent => absent.insert(toolchains::materialize(&self.store, root)?),
+        };
+        Ok(toolchain.in_cache.clone())
     }
 
     fn run(

@@ -22,8 +22,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use rustix::fs::{AtFlags, CWD, FlockOperation, Timespec, Timestamps, flock, utimensat};
-use straylight_odb::LocalStore;
 use straylight_odb::local::BLOB_MTIME;
+use straylight_odb::{Digest, LocalStore, StoreError};
 
 use crate::action::{ExecError, Request, WORKING_DIRECTORY};
 use crate::merkle::{self, Node};
@@ -89,7 +89,8 @@ impl Drop for Session {
     }
 }
 
-fn lock_file(path: &Path) -> Result<OwnedFd, ExecError> {
+/// Opens a file to be locked; makes it if need be.
+pub(crate) fn lock_file(path: &Path) -> Result<OwnedFd, ExecError> {
     let file = File::options()
         .create(true)
         .truncate(false)
@@ -342,7 +343,7 @@ fn place(
         Node::Symlink { target: content } => make_link(content, target),
         Node::File { digest, executable } => {
             let placed = match placing {
-                Placing::Link => store.link(digest, *executable, target)?,
+                Placing::Link => link(store, digest, *executable, target)?,
                 Placing::Copy => store.copy(digest, *executable, target)?,
             };
             if !placed {
@@ -352,6 +353,29 @@ fn place(
                 set_file_time(target)?;
             }
             Ok(())
+        }
+    }
+}
+
+/// Links a blob, as [`LocalStore::link`].
+///
+/// While another process puts the same blob in its place, the kernel may find
+/// the file that was there and is gone. The next try finds the new one.
+pub(crate) fn link(
+    store: &LocalStore,
+    digest: &Digest,
+    executable: bool,
+    target: &Path,
+) -> Result<bool, StoreError> {
+    let mut tries = 0;
+    loop {
+        match store.link(digest, executable, target) {
+            Err(StoreError::Io { source, .. })
+                if source.kind() == io::ErrorKind::NotFound && tries < 100 =>
+            {
+                tries += 1;
+            }
+            result => return result,
         }
     }
 }

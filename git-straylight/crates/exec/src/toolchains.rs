@@ -7,48 +7,91 @@
 //! without reading them, when an executor first uses it, and made again when
 //! anything differs.
 //!
+//! Beside the tree lie two lock files. `lock` is held while a tree is checked
+//! and made. `users` is shared by all executors that use the tree: what a new
+//! tree replaced may still be the root of their sandboxes, and is removed by
+//! the first who finds no other user.
+//!
 //! The folders on which a sandbox mounts things are added to the root of the
 //! tree if it lacks them. Nobody ever sees what is in them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
 use straylight_odb::local::BLOB_MTIME;
 use straylight_odb::{Digest, LocalStore};
 
 use crate::action::ExecError;
 use crate::merkle::{self, Node};
-use crate::staging::{make_folder, make_link, remove_tree, set_time};
+use crate::staging::{link, lock_file, make_folder, make_link, remove_tree, set_time};
 
 /// Where a sandbox mounts things.
 const MOUNT_POINTS: [&str; 4] = ["build", "dev", "proc", "tmp"];
 
-/// Makes sure that the tree `root` lies in the cache, whole, and returns its
-/// folder, relative to the cache.
+/// A tree in the cache. It stays as it is for as long as this value lives.
+#[derive(Debug)]
+pub(crate) struct Toolchain {
+    /// Its folder, relative to the cache.
+    pub(crate) in_cache: String,
+    _users: OwnedFd,
+}
+
+/// Makes sure that the tree `root` lies in the cache, whole.
 ///
 /// # Errors
 /// [`ExecError::MissingBlob`] when the store has not all of it.
-pub(crate) fn materialize(store: &LocalStore, root: &Digest) -> Result<String, ExecError> {
-    let folder = format!("toolchains/{}", root.sha256());
-    let tree = format!("{folder}/tree");
+pub(crate) fn materialize(store: &LocalStore, root: &Digest) -> Result<Toolchain, ExecError> {
+    let in_cache = format!("toolchains/{}/tree", root.sha256());
+    let tree = store.root().join(&in_cache);
+    let folder = tree.with_file_name("");
     let expected = expected(store, root)?;
-    let path = store.root().join(&tree);
-    if is_intact(&path, &expected) {
-        return Ok(tree);
+    fs::create_dir_all(&folder).map_err(ExecError::io("create", &folder))?;
+    let gate = lock_file(&folder.join("lock"))?;
+    lock(&gate, FlockOperation::LockExclusive, &folder)?;
+    let users = lock_file(&folder.join("users"))?;
+    if !is_intact(&tree, &expected) {
+        let fresh = tempfile::Builder::new()
+            .prefix(LEFTOVER)
+            .permissions(fs::Permissions::from_mode(0o755))
+            .tempdir_in(&folder)
+            .map_err(ExecError::io("create a folder in", &folder))?;
+        fill(store, &expected, fresh.path())?;
+        replace(&fresh.keep(), &tree)?;
     }
-    let parent = store.root().join(&folder);
-    fs::create_dir_all(&parent).map_err(ExecError::io("create", &parent))?;
-    let fresh = tempfile::Builder::new()
-        .prefix("new-")
-        .permissions(fs::Permissions::from_mode(0o755))
-        .tempdir_in(&parent)
-        .map_err(ExecError::io("create a folder in", &parent))?;
-    fill(store, &expected, fresh.path())?;
-    replace(&fresh.keep(), &path)?;
-    Ok(tree)
+    if lock(&users, FlockOperation::NonBlockingLockExclusive, &folder).is_ok() {
+        remove_leftovers(&folder);
+    }
+    lock(&users, FlockOperation::LockShared, &folder)?;
+    Ok(Toolchain {
+        in_cache,
+        _users: users,
+    })
+}
+
+/// How the names of folders begin that are no tree yet, or no longer.
+const LEFTOVER: &str = "new-";
+
+fn lock(file: &OwnedFd, operation: FlockOperation, folder: &Path) -> Result<(), ExecError> {
+    flock(file, operation).map_err(|error| ExecError::io("lock", folder)(error.into()))
+}
+
+fn remove_leftovers(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry
+            .file_name()
+            .as_bytes()
+            .starts_with(LEFTOVER.as_bytes())
+        {
+            // What is left is only untidy.
+            let _ = remove_tree(&entry.path());
+        }
+    }
 }
 
 /// Every path of a tree, with the mount points.
@@ -82,7 +125,7 @@ fn fill(store: &LocalStore, nodes: &BTreeMap<String, Node>, path: &Path) -> Resu
             }
             Node::Symlink { target: content } => make_link(content, &target)?,
             Node::File { digest, executable } => {
-                if !store.link(digest, *executable, &target)? {
+                if !link(store, digest, *executable, &target)? {
                     return Err(ExecError::MissingBlob(*digest));
                 }
             }
@@ -91,33 +134,16 @@ fn fill(store: &LocalStore, nodes: &BTreeMap<String, Node>, path: &Path) -> Resu
     folders.iter().rev().try_for_each(|folder| set_time(folder))
 }
 
-/// Puts the finished folder `fresh` in the place of `path`.
+/// Puts the finished folder `fresh` in the place of `path`. A damaged tree
+/// that was there takes its name.
 fn replace(fresh: &Path, path: &Path) -> Result<(), ExecError> {
-    let failed = |error| {
-        let _ = remove_tree(fresh);
-        ExecError::io("write", path)(error)
+    let flags = if path.exists() {
+        RenameFlags::EXCHANGE
+    } else {
+        RenameFlags::empty()
     };
-    match fs::rename(fresh, path) {
-        Ok(()) => return Ok(()),
-        Err(error) if is_occupied(&error) => {}
-        Err(error) => return Err(failed(error)),
-    }
-    // Another process may have made it meanwhile, or it is damaged. Those who
-    // use the old one keep it: their mounts hold its folders and files.
-    let exchange = rustix::fs::RenameFlags::EXCHANGE;
-    let cwd = rustix::fs::CWD;
-    rustix::fs::renameat_with(cwd, fresh, cwd, path, exchange)
-        .map_err(|error| failed(error.into()))?;
-    // What is left of it is only untidy.
-    let _ = remove_tree(fresh);
-    Ok(())
-}
-
-fn is_occupied(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists
-    )
+    renameat_with(CWD, fresh, CWD, path, flags)
+        .map_err(|error| ExecError::io("write", path)(error.into()))
 }
 
 /// Returns whether everything that should be there is, unchanged, and nothing

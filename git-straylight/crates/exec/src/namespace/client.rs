@@ -15,7 +15,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use super::protocol::{Done, Failure, HELPER_ARGUMENT, Hello, Report, Spec, receive, send};
 use super::unavailable::explain;
 use crate::action::{Cancellation, ExecError};
-use crate::capped::Capped;
+use crate::capped::Stream;
 
 /// A running helper. Dropping it ends the helper and every sandbox in it.
 #[derive(Debug)]
@@ -125,32 +125,6 @@ fn write_spec(spec: &Spec) -> io::Result<OwnedFd> {
     Ok(file.into())
 }
 
-/// One of a command's output streams.
-#[derive(Debug)]
-struct Stream {
-    pipe: Option<OwnedFd>,
-    kept: Capped,
-}
-
-impl Stream {
-    fn new(pipe: OwnedFd) -> Self {
-        Self {
-            pipe: Some(pipe),
-            kept: Capped::default(),
-        }
-    }
-
-    fn read(&mut self, buffer: &mut [u8]) {
-        let Some(pipe) = &self.pipe else { return };
-        match rustix::io::read(pipe, &mut *buffer) {
-            Ok(0) => self.pipe = None,
-            Ok(length) => self.kept.push(&buffer[..length]),
-            Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => {}
-            Err(_) => self.pipe = None,
-        }
-    }
-}
-
 /// A sandbox that was asked for.
 #[derive(Debug)]
 pub(super) struct Started {
@@ -181,10 +155,7 @@ impl Started {
         let mut killed = None;
         let mut heard = Heard::default();
         let mut buffer = vec![0; 64 << 10];
-        while !(heard.ended || heard.gone)
-            || self.stdout.pipe.is_some()
-            || self.stderr.pipe.is_some()
-        {
+        while !(heard.ended || heard.gone) || self.stdout.is_open() || self.stderr.is_open() {
             self.step(
                 &mut heard,
                 &mut buffer,
@@ -217,8 +188,8 @@ impl Started {
         };
         Ok(Run {
             end,
-            stdout: self.stdout.kept.finish(),
-            stderr: self.stderr.kept.finish(),
+            stdout: self.stdout.finish(),
+            stderr: self.stderr.finish(),
             wall: start.elapsed(),
         })
     }
@@ -242,7 +213,7 @@ impl Started {
             (Source::Stdout, &self.stdout),
             (Source::Stderr, &self.stderr),
         ] {
-            sources.extend(stream.pipe.as_ref().map(|pipe| (source, pipe.as_fd())));
+            sources.extend(stream.pipe().map(|pipe| (source, pipe)));
         }
         sources.extend(event.map(|event| (Source::Cancelled, event)));
         let mut polled: Vec<PollFd<'_>> = sources
@@ -265,8 +236,8 @@ impl Started {
         for source in ready {
             match source {
                 Source::Socket => self.listen(heard)?,
-                Source::Stdout => self.stdout.read(buffer),
-                Source::Stderr => self.stderr.read(buffer),
+                Source::Stdout => _ = self.stdout.read(buffer),
+                Source::Stderr => _ = self.stderr.read(buffer),
                 Source::Cancelled => {}
             }
         }

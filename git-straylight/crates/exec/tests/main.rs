@@ -1,0 +1,11 @@
+//! Executors and formats against the real thing: namespaces, compilers, and the
+//! API's own types.
+
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
+mod formats;
+mod lifecycle;
+mod outputs;
+mod plain;
+mod sandbox;
+mod support;
