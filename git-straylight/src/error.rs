@@ -153,9 +153,7 @@ impl From<OdbError> for CommandError {
 impl From<SshError> for CommandError {
     fn from(error: SshError) -> Self {
         match error {
-            SshError::NoKey { .. } => Self::missing(error).hint(
-                "make one with `git straylight key generate <file>`, or name one with `--key`",
-            ),
+            SshError::NoKey { .. } => Self::missing(error),
             error => Self::usage(error),
         }
     }

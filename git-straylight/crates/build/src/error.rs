@@ -264,6 +264,11 @@ impl BuildError {
                     .to_owned(),
             ),
             Self::Cycle { .. } => Some("take one of these dependencies away".to_owned()),
+            Self::NothingBelow { .. } => Some(
+                "a folder with a `BUILD.dhall` is a package; `git straylight dhall library` lists \
+                 the rules to write one with"
+                    .to_owned(),
+            ),
             Self::Lost(_) => Some(
                 "it is neither a source nor a result, so it belongs to a toolchain: run `git \
                  straylight toolchain capture` again"

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use straylight_dice::Context;
+use straylight_dice::{Context, EngineError};
 use straylight_exec::action::WORKING_DIRECTORY;
 use straylight_exec::trace::{TraceContent, TraceOutput};
 use straylight_exec::{
@@ -20,6 +20,7 @@ use crate::keys::{ActionKey, SourceKey, Step, flatten};
 use crate::lower::{self, Input, Lowered};
 use crate::observer::Event;
 use crate::session::Session;
+use crate::tree::{SourceFile, TreeError};
 
 /// What a step had as its result, and where that is known from.
 #[derive(Debug)]
@@ -234,21 +235,21 @@ fn source(
     analysed: &Analysed,
     path: &str,
     written: &str,
-    file: Result<<SourceKey as straylight_dice::Key>::Value, straylight_dice::EngineError>,
+    file: Result<Result<SourceFile, Arc<TreeError>>, EngineError>,
 ) -> BuildResult<Node> {
     let session = ctx.data::<Arc<Session>>();
-    let file = flatten(Ok(file
-        .map_err(|_| Arc::new(BuildError::Cancelled))?
-        .map_err(|error| {
-            Arc::new(BuildError::Source {
-                label: analysed.declared.label.clone(),
-                place: Some(analysed.declared.package.place_of(written)),
-                error,
-            })
-        })))?;
+    let place = || analysed.declared.package.place_of(written);
+    let unreadable = |error| {
+        Arc::new(BuildError::Source {
+            label: analysed.declared.label.clone(),
+            place: Some(place()),
+            error,
+        })
+    };
+    let file = flatten(file.map(|file| file.map_err(unreadable)))?;
     if !session.tree.is_tracked(path) {
         session.warn(
-            analysed.declared.package.place_of(written),
+            place(),
             format!("`{path}` is not tracked: `git add {path}`, or no other clone has it"),
         );
     }

@@ -4,6 +4,7 @@
 mod graph;
 mod messages;
 mod replay;
+mod trees;
 
 use std::collections::BTreeMap;
 use std::path::Path;
