@@ -132,19 +132,26 @@ impl LocalStore {
         executable: bool,
         destination: &Path,
     ) -> Result<bool, StoreError> {
-        let Some(source) = self.linkable(digest, executable)? else {
-            return Ok(false);
-        };
-        match fs::hard_link(&source, destination) {
-            Ok(()) => Ok(true),
-            // The file has as many links as its file system can count, or was
-            // collected between the check and here.
-            Err(error) if error.kind() == io::ErrorKind::TooManyLinks => {
-                self.copy(digest, executable, destination)
+        // A blob may be collected, or replaced by an equal one, between the
+        // check and the link; then it is looked for again.
+        const TRIES: usize = 100;
+        let mut failed = None;
+        for _ in 0..TRIES {
+            let Some(source) = self.linkable(digest, executable)? else {
+                return Ok(false);
+            };
+            match fs::hard_link(&source, destination) {
+                Ok(()) => return Ok(true),
+                // As many links as the file system can count.
+                Err(error) if error.kind() == io::ErrorKind::TooManyLinks => {
+                    return self.copy(digest, executable, destination);
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => failed = Some(error),
+                Err(error) => return Err(StoreError::io("link", destination)(error)),
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound && !source.exists() => Ok(false),
-            Err(error) => Err(StoreError::io("link", destination)(error)),
         }
+        let error = failed.unwrap_or_else(|| io::ErrorKind::NotFound.into());
+        Err(StoreError::io("link", destination)(error))
     }
 
     /// Makes `destination` a private, verified copy of the blob (a reflink

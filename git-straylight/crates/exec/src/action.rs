@@ -6,17 +6,12 @@
 //! an action makes.
 
 use std::fmt;
-use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use rustix::event::{EventfdFlags, eventfd};
-use straylight_odb::{Digest, StoreError};
+use straylight_odb::Digest;
 
-use crate::merkle::TreeError;
+use crate::cancellation::Cancellation;
+use crate::error::ExecError;
 use crate::reapi::{self, Action, Command, EnvironmentVariable, Platform, Property};
 
 /// The one folder of an input root; in the sandbox it is `/build`.
@@ -180,8 +175,8 @@ pub struct Request {
 pub trait Executor: Send + Sync + fmt::Debug {
     /// Runs one action, and stores what it made.
     ///
-    /// Returns when every process of the action is gone and nothing of it is
-    /// left on disk but what the store keeps.
+    /// Returns when every process of the action is gone. Its folder is removed
+    /// soon after, at the latest when the executor is dropped.
     ///
     /// # Errors
     /// [`ExecError`] when the command could not be given what it was promised.
@@ -341,161 +336,4 @@ pub struct Usage {
     pub sys: Duration,
     /// The largest resident size of one process, in bytes.
     pub max_rss: u64,
-}
-
-/// A switch that stops actions. Clones are the same switch.
-#[derive(Debug, Clone)]
-pub struct Cancellation {
-    shared: Arc<Switch>,
-}
-
-#[derive(Debug)]
-struct Switch {
-    cancelled: AtomicBool,
-    /// Readable once cancelled, for those who wait in `poll`. Absent when the
-    /// process had no descriptor left; then those look at `cancelled`.
-    event: Option<OwnedFd>,
-}
-
-impl Default for Cancellation {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Cancellation {
-    /// Returns a switch that is off.
-    #[must_use]
-    pub fn new() -> Self {
-        let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).ok();
-        Self {
-            shared: Arc::new(Switch {
-                cancelled: AtomicBool::new(false),
-                event,
-            }),
-        }
-    }
-
-    /// Kills what runs under this switch, and keeps more from starting.
-    pub fn cancel(&self) {
-        self.shared.cancelled.store(true, Ordering::SeqCst);
-        if let Some(event) = &self.shared.event {
-            // It fails only when the counter is full, and then it is readable.
-            let _ = rustix::io::write(event, &1_u64.to_ne_bytes());
-        }
-    }
-
-    /// Returns whether [`Cancellation::cancel`] was called.
-    #[must_use]
-    pub fn is_cancelled(&self) -> bool {
-        self.shared.cancelled.load(Ordering::SeqCst)
-    }
-
-    pub(crate) fn event(&self) -> Option<BorrowedFd<'_>> {
-        self.shared.event.as_ref().map(AsFd::as_fd)
-    }
-}
-
-/// A sandbox that did not work. What a command does wrong is an [`Outcome`].
-#[derive(Debug, thiserror::Error)]
-pub enum ExecError {
-    /// The machine does not let this user make namespaces.
-    #[error("cannot make a sandbox: {reason}")]
-    NamespacesUnavailable {
-        /// What failed.
-        reason: String,
-        /// How to allow it.
-        cure: String,
-    },
-    /// The store does not have an input. Make it again.
-    #[error("the store has no blob {0}")]
-    MissingBlob(Digest),
-    /// The tree that is to be the root file system cannot be one.
-    #[error("toolchain {digest}: {reason}")]
-    Toolchain {
-        /// The root of the tree.
-        digest: Digest,
-        /// Why not.
-        reason: String,
-    },
-    /// A request that does not keep the rules of this module.
-    #[error("action {action}: {reason}")]
-    InvalidRequest {
-        /// The identity of the work.
-        action: Digest,
-        /// What is wrong.
-        reason: String,
-    },
-    /// A tree could not be read.
-    #[error(transparent)]
-    Tree(TreeError),
-    /// An operation on a file failed.
-    #[error("cannot {action} `{path}`: {source}", path = path.display())]
-    Io {
-        /// What was tried, as a verb.
-        action: &'static str,
-        /// The file or folder.
-        path: PathBuf,
-        /// The cause.
-        source: io::Error,
-    },
-    /// The sandbox broke. The action can be run again.
-    #[error("the sandbox failed to {step}: {source}")]
-    Sandbox {
-        /// What it was doing.
-        step: String,
-        /// The cause.
-        source: io::Error,
-    },
-    /// The store could not be used.
-    #[error(transparent)]
-    Store(StoreError),
-}
-
-impl ExecError {
-    pub(crate) fn io(
-        action: &'static str,
-        path: impl Into<PathBuf>,
-    ) -> impl FnOnce(io::Error) -> Self {
-        let path = path.into();
-        move |source| Self::Io {
-            action,
-            path,
-            source,
-        }
-    }
-
-    pub(crate) fn sandbox(step: &str) -> impl FnOnce(io::Error) -> Self {
-        let step = step.to_owned();
-        move |source| Self::Sandbox { step, source }
-    }
-
-    /// Returns whether the cause is a full disk or an exhausted quota.
-    #[must_use]
-    pub fn is_out_of_space(&self) -> bool {
-        match self {
-            Self::Store(error) | Self::Tree(TreeError::Store(error)) => error.is_out_of_space(),
-            Self::Io { source, .. } | Self::Sandbox { source, .. } => matches!(
-                source.kind(),
-                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-            ),
-            _ => false,
-        }
-    }
-}
-
-impl From<TreeError> for ExecError {
-    fn from(error: TreeError) -> Self {
-        match error {
-            TreeError::MissingBlob(digest) => Self::MissingBlob(digest),
-            TreeError::Store(error) => Self::Store(error),
-            error => Self::Tree(error),
-        }
-    }
-}
-
-impl From<StoreError> for ExecError {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
 }

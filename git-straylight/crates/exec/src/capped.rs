@@ -91,6 +91,8 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
         #[test]
         fn keeps_both_ends(lengths in prop::collection::vec(0..300_000_usize, 0..12)) {
             let mut capped = Capped::default();

@@ -11,7 +11,8 @@ use std::path::Path;
 
 use straylight_odb::{LocalStore, StoreError};
 
-use crate::action::{ExecError, Output, OutputContent, Rejected, Request};
+use crate::action::{Output, OutputContent, Rejected, Request};
+use crate::error::ExecError;
 use crate::merkle::{self, Node};
 use crate::staging::{Staged, is_below, join};
 

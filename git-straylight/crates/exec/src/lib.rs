@@ -6,13 +6,16 @@
 //! the only one that is specific to Linux.
 
 pub mod action;
+mod cancellation;
 mod capped;
 pub mod capture;
 mod collect;
+mod error;
 pub mod merkle;
 pub mod namespace;
 pub mod none;
 pub mod reapi;
+mod session;
 mod staging;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -20,10 +23,12 @@ mod toolchains;
 pub mod trace;
 
 pub use action::{
-    BuiltAction, Cancellation, Description, ExecError, Executor, Isolation, Outcome, Output,
-    OutputContent, Rejected, Request, Status, Usage, build_action, command,
+    BuiltAction, Description, Executor, Isolation, Outcome, Output, OutputContent, Rejected,
+    Request, Status, Usage, build_action, command,
 };
+pub use cancellation::Cancellation;
 pub use capture::{CaptureError, CapturedGcc, CapturedUserland, capture_gcc, capture_posix};
+pub use error::ExecError;
 pub use merkle::{InputTree, Node, TreeError};
 pub use namespace::{NamespaceExecutor, helper_main_if_requested};
 pub use none::PlainExecutor;

@@ -29,11 +29,12 @@ use std::time::Duration;
 
 use straylight_odb::{Digest, LocalStore};
 
-use crate::action::{
-    Cancellation, Description, ExecError, Executor, Isolation, Outcome, Request, Status, Usage,
-};
+use crate::action::{Description, Executor, Isolation, Outcome, Request, Status, Usage};
+use crate::cancellation::Cancellation;
 use crate::collect::{Collected, collect};
-use crate::staging::{Placing, Session, Staged};
+use crate::error::ExecError;
+use crate::session::Session;
+use crate::staging::{Placing, Staged};
 use crate::toolchains::{self, Toolchain};
 use client::{End, Helper, Run};
 use protocol::Spec;

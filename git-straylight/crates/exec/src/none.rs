@@ -24,12 +24,13 @@ use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use straylight_odb::LocalStore;
 
-use crate::action::{
-    Cancellation, Description, ExecError, Executor, Isolation, Outcome, Request, Status, Usage,
-};
+use crate::action::{Description, Executor, Isolation, Outcome, Request, Status, Usage};
+use crate::cancellation::Cancellation;
 use crate::capped::Stream;
 use crate::collect::{Collected, collect};
-use crate::staging::{Placing, Session};
+use crate::error::ExecError;
+use crate::session::Session;
+use crate::staging::Placing;
 
 /// Runs each action as a plain process.
 #[derive(Debug)]

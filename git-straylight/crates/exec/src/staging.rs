@@ -1,124 +1,23 @@
-//! Where actions run: folders in the cache that no crash leaves behind.
-//!
-//! Each executor has one folder `sandboxes/{pid}-{random}` in the cache, and
-//! holds a lock on the file `lock` in it; its helper and the sandboxes hold
-//! the same lock. Whoever starts an executor removes the folders whose locks
-//! are free: nobody uses them any more. `sandboxes/lock` keeps a folder that
-//! is just being made from being taken for one of those.
+//! One action's folder: its inputs in place, and room for its outputs.
 //!
 //! Inputs are hard links to the store's blobs. That is safe only because the
 //! sandbox sees them through a read-only mount: without it the owner of a file
-//! could make it writable. Where nothing is mounted (see [`Staged::stage`]),
-//! inputs are copies.
+//! could make it writable. Where nothing is mounted, inputs are copies.
 
 use std::collections::BTreeSet;
-use std::ffi::OsString;
 use std::fs::{self, File, FileTimes};
-use std::io;
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _, symlink};
+use std::os::unix::fs::{DirBuilderExt as _, symlink};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use rustix::fs::{AtFlags, CWD, FlockOperation, Timespec, Timestamps, flock, utimensat};
+use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
+use straylight_odb::LocalStore;
 use straylight_odb::local::BLOB_MTIME;
-use straylight_odb::{Digest, LocalStore, StoreError};
 
-use crate::action::{ExecError, Request, WORKING_DIRECTORY};
+use crate::action::{Request, WORKING_DIRECTORY};
+use crate::error::ExecError;
 use crate::merkle::{self, Node};
-
-/// The folder of one executor, locked.
-#[derive(Debug)]
-pub(crate) struct Session {
-    name: String,
-    path: PathBuf,
-    lock: OwnedFd,
-    next: AtomicU64,
-}
-
-impl Session {
-    /// Makes a folder in `cache`, and removes those that a crash left.
-    pub(crate) fn open(cache: &Path) -> Result<Self, ExecError> {
-        let all = cache.join("sandboxes");
-        fs::create_dir_all(&all).map_err(ExecError::io("create", &all))?;
-        let gate = lock_file(&all.join("lock"))?;
-        flock(&gate, FlockOperation::LockExclusive)
-            .map_err(|error| ExecError::io("lock", &all)(error.into()))?;
-        sweep(&all)?;
-        let folder = tempfile::Builder::new()
-            .prefix(&format!("{}-", std::process::id()))
-            .permissions(fs::Permissions::from_mode(0o755))
-            .tempdir_in(&all)
-            .map_err(ExecError::io("create a folder in", &all))?;
-        let lock = lock_file(&folder.path().join("lock"))?;
-        flock(&lock, FlockOperation::NonBlockingLockExclusive)
-            .map_err(|error| ExecError::io("lock", folder.path())(error.into()))?;
-        let path = folder.keep();
-        let name = path.file_name().map(|name| name.to_string_lossy());
-        Ok(Self {
-            name: name.unwrap_or_default().into_owned(),
-            path,
-            lock,
-            next: AtomicU64::new(0),
-        })
-    }
-
-    pub(crate) fn lock(&self) -> &OwnedFd {
-        &self.lock
-    }
-
-    /// Makes an empty folder for one action.
-    pub(crate) fn folder(&self) -> Result<Staged, ExecError> {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let path = self.path.join(number.to_string());
-        make_folder(&path)?;
-        Ok(Staged {
-            in_cache: format!("sandboxes/{}/{number}", self.name),
-            path,
-            inputs: BTreeSet::new(),
-            writable: Vec::new(),
-        })
-    }
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        // What cannot be removed now is swept by the next executor.
-        let _ = remove_tree(&self.path);
-    }
-}
-
-/// Opens a file to be locked; makes it if need be.
-pub(crate) fn lock_file(path: &Path) -> Result<OwnedFd, ExecError> {
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(path);
-    Ok(file.map_err(ExecError::io("open", path))?.into())
-}
-
-/// Removes the folders that nobody holds.
-fn sweep(all: &Path) -> Result<(), ExecError> {
-    let failed = ExecError::io("read", all);
-    let entries = fs::read_dir(all).map_err(failed)?;
-    for entry in entries.flatten() {
-        let path = entry.path();
-        if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            continue;
-        }
-        let free = match File::open(path.join("lock")) {
-            Ok(lock) => flock(lock.as_fd(), FlockOperation::NonBlockingLockExclusive).is_ok(),
-            Err(error) => error.kind() == io::ErrorKind::NotFound,
-        };
-        if free {
-            // Another user's, or removed by another sweeper: not ours to mind.
-            let _ = remove_tree(&path);
-        }
-    }
-    Ok(())
-}
+use crate::session::Removal;
 
 /// How inputs get into a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,7 +28,7 @@ pub(crate) enum Placing {
     Copy,
 }
 
-/// The folder of one action. Dropping it removes it.
+/// The folder of one action. Dropping it has it emptied, soon.
 #[derive(Debug)]
 pub(crate) struct Staged {
     /// Relative to the cache.
@@ -139,9 +38,21 @@ pub(crate) struct Staged {
     inputs: BTreeSet<String>,
     /// The folders of the outputs, relative to `build`; none below another.
     writable: Vec<String>,
+    removal: Option<Removal>,
 }
 
 impl Staged {
+    /// Returns the empty folder `path`, which lies at `in_cache` in the cache.
+    pub(crate) fn new(in_cache: String, path: PathBuf, removal: Option<Removal>) -> Self {
+        Self {
+            in_cache,
+            path,
+            inputs: BTreeSet::new(),
+            writable: Vec::new(),
+            removal,
+        }
+    }
+
     /// Puts the inputs of an action in place, and the folders of its outputs.
     pub(crate) fn stage(
         &mut self,
@@ -149,10 +60,18 @@ impl Staged {
         request: &Request,
         placing: Placing,
     ) -> Result<(), ExecError> {
-        check_request(store, request)?;
-        let mut folders = vec![self.path.clone()];
+        check_request(request)?;
+        let mut folders = Vec::new();
+        let mut is_whole = false;
         merkle::walk(store, &request.input_root, &mut |path, node| {
             let target = self.path.join(path);
+            if !path.contains('/') {
+                let folder = matches!(node, Node::Directory { .. });
+                is_whole = path == WORKING_DIRECTORY && folder;
+                if !is_whole {
+                    return Err(not_one_folder(request));
+                }
+            }
             place(store, node, &target, placing)?;
             if matches!(node, Node::Directory { .. }) {
                 folders.push(target);
@@ -162,6 +81,9 @@ impl Staged {
             }
             Ok::<_, ExecError>(())
         })?;
+        if !is_whole {
+            return Err(not_one_folder(request));
+        }
         let mut writable = BTreeSet::new();
         for output in &request.command.output_paths {
             let parent = output.rsplit_once('/').map_or("", |(parent, _)| parent);
@@ -261,8 +183,9 @@ fn folders_of(path: &str) -> impl Iterator<Item = &str> {
 
 impl Drop for Staged {
     fn drop(&mut self) {
-        // The session's end, or the next sweep, tries again.
-        let _ = remove_tree(&self.path);
+        if let Some(removal) = &self.removal {
+            removal.request(std::mem::take(&mut self.path));
+        }
     }
 }
 
@@ -307,7 +230,7 @@ fn topmost(folders: BTreeSet<String>) -> Vec<String> {
 }
 
 /// Checks what an executor relies on.
-fn check_request(store: &LocalStore, request: &Request) -> Result<(), ExecError> {
+fn check_request(request: &Request) -> Result<(), ExecError> {
     let invalid = |reason: String| ExecError::InvalidRequest {
         action: request.action,
         reason,
@@ -323,12 +246,13 @@ fn check_request(store: &LocalStore, request: &Request) -> Result<(), ExecError>
     for output in &request.command.output_paths {
         merkle::check_path(output).map_err(|error| invalid(error.to_string()))?;
     }
-    let root = merkle::read_folder(store, &request.input_root)?;
-    match root.as_slice() {
-        [(name, Node::Directory { .. })] if name == WORKING_DIRECTORY => Ok(()),
-        _ => Err(invalid(format!(
-            "its input root is not one folder `{WORKING_DIRECTORY}`"
-        ))),
+    Ok(())
+}
+
+fn not_one_folder(request: &Request) -> ExecError {
+    ExecError::InvalidRequest {
+        action: request.action,
+        reason: format!("its input root is not one folder `{WORKING_DIRECTORY}`"),
     }
 }
 
@@ -343,7 +267,7 @@ fn place(
         Node::Symlink { target: content } => make_link(content, target),
         Node::File { digest, executable } => {
             let placed = match placing {
-                Placing::Link => link(store, digest, *executable, target)?,
+                Placing::Link => store.link(digest, *executable, target)?,
                 Placing::Copy => store.copy(digest, *executable, target)?,
             };
             if !placed {
@@ -353,29 +277,6 @@ fn place(
                 set_file_time(target)?;
             }
             Ok(())
-        }
-    }
-}
-
-/// Links a blob, as [`LocalStore::link`].
-///
-/// While another process puts the same blob in its place, the kernel may find
-/// the file that was there and is gone. The next try finds the new one.
-pub(crate) fn link(
-    store: &LocalStore,
-    digest: &Digest,
-    executable: bool,
-    target: &Path,
-) -> Result<bool, StoreError> {
-    let mut tries = 0;
-    loop {
-        match store.link(digest, executable, target) {
-            Err(StoreError::Io { source, .. })
-                if source.kind() == io::ErrorKind::NotFound && tries < 100 =>
-            {
-                tries += 1;
-            }
-            result => return result,
         }
     }
 }
@@ -411,29 +312,4 @@ pub(crate) fn set_time(path: &Path) -> Result<(), ExecError> {
     };
     utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW)
         .map_err(|error| ExecError::io("set the time of", path)(error.into()))
-}
-
-/// Removes a folder that an action may have made hard to remove: folders that
-/// their owner may not enter. Symbolic links are never followed.
-pub(crate) fn remove_tree(path: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            open_up(path)?;
-            fs::remove_dir_all(path)
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        result => result,
-    }
-}
-
-/// Lets the owner into every folder of a tree.
-fn open_up(path: &Path) -> io::Result<()> {
-    if !fs::symlink_metadata(path)?.is_dir() {
-        return Ok(());
-    }
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755))?;
-    let names: Vec<OsString> = fs::read_dir(path)?
-        .map(|entry| Ok(entry?.file_name()))
-        .collect::<io::Result<_>>()?;
-    names.iter().try_for_each(|name| open_up(&path.join(name)))
 }

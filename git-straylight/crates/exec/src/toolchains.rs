@@ -27,9 +27,10 @@ use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
 use straylight_odb::local::BLOB_MTIME;
 use straylight_odb::{Digest, LocalStore};
 
-use crate::action::ExecError;
+use crate::error::ExecError;
 use crate::merkle::{self, Node};
-use crate::staging::{link, lock_file, make_folder, make_link, remove_tree, set_time};
+use crate::session::{lock_file, remove_tree};
+use crate::staging::{make_folder, make_link, set_time};
 
 /// Where a sandbox mounts things.
 const MOUNT_POINTS: [&str; 4] = ["build", "dev", "proc", "tmp"];
@@ -125,7 +126,7 @@ fn fill(store: &LocalStore, nodes: &BTreeMap<String, Node>, path: &Path) -> Resu
             }
             Node::Symlink { target: content } => make_link(content, &target)?,
             Node::File { digest, executable } => {
-                if !link(store, digest, *executable, &target)? {
+                if !store.link(digest, *executable, &target)? {
                     return Err(ExecError::MissingBlob(*digest));
                 }
             }

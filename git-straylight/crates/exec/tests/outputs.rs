@@ -193,6 +193,7 @@ fn what_the_owner_may_not_read_is_stored_and_removed_all_the_same() {
         OutputContent::Directory { tree }
     );
     assert_eq!(outcome.undeclared, ["out/p/junk/shut/x"]);
+    drop(executor);
     assert_eq!(staged(store.root()), 0);
 }
 

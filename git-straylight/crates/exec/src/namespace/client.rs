@@ -14,8 +14,9 @@ use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::protocol::{Done, Failure, HELPER_ARGUMENT, Hello, Report, Spec, receive, send};
 use super::unavailable::explain;
-use crate::action::{Cancellation, ExecError};
+use crate::cancellation::Cancellation;
 use crate::capped::Stream;
+use crate::error::ExecError;
 
 /// A running helper. Dropping it ends the helper and every sandbox in it.
 #[derive(Debug)]

@@ -12,6 +12,7 @@
 //! everything in their pid namespaces.
 
 use std::fs;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
@@ -19,8 +20,11 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{CWD, Mode, OFlags, mkdir, open};
 use rustix::mount::{MountAttrFlags, MountPropagationFlags, mount_change};
 use rustix::process::{
-    PidfdFlags, Signal, WaitId, WaitIdOptions, getegid, geteuid, getpid, pidfd_open,
-    pidfd_send_signal, setsid, umask, waitid,
+    PidfdFlags, Resource, Rlimit, Signal, WaitId, WaitIdOptions, getegid, geteuid, getpid,
+    getrlimit, pidfd_open, pidfd_send_signal, setrlimit, setsid, umask, waitid,
+};
+use rustix::thread::{
+    LinkNameSpaceType, clear_ambient_capability_set, move_into_link_name_space, set_no_new_privs,
 };
 
 use super::protocol::{Failure, Hello, Report, receive, send_message};
@@ -30,15 +34,41 @@ use super::sys::{self, Copied};
 /// The devices that a sandbox has.
 const DEVICES: [&str; 5] = ["full", "null", "random", "urandom", "zero"];
 
-/// What each sandbox has of its own, beside the helper's user namespace.
-const SANDBOX_NAMESPACES: libc::c_int =
-    libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWNET | libc::CLONE_NEWIPC;
+/// What is made for each sandbox, beside the helper's user namespace.
+const SANDBOX_NAMESPACES: libc::c_int = libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWIPC;
 
 /// A sandbox that runs.
 struct Sandbox {
     process: OwnedFd,
     socket: OwnedFd,
+    network: OwnedFd,
     killed: bool,
+}
+
+/// Network namespaces that no sandbox is in.
+///
+/// Making one takes longer than all the rest, and nothing of an action stays
+/// in one: its sockets end with its processes, and without capabilities it
+/// cannot change anything else. So they are used again, by one sandbox at a
+/// time: not even abstract sockets connect two actions.
+#[derive(Default)]
+struct Networks {
+    free: Vec<OwnedFd>,
+}
+
+impl Networks {
+    /// Puts the helper, and so what it clones next, into a network namespace
+    /// that is nobody else's.
+    fn enter(&mut self) -> io::Result<OwnedFd> {
+        if let Some(network) = self.free.pop() {
+            let kind = Some(LinkNameSpaceType::Network);
+            move_into_link_name_space(network.as_fd(), kind)?;
+            return Ok(network);
+        }
+        sys::unshare(libc::CLONE_NEWNET)?;
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        Ok(open("/proc/self/ns/net", flags, Mode::empty())?)
+    }
 }
 
 /// Runs the helper to its end. `control` is its side of the socket.
@@ -79,7 +109,33 @@ fn enter_namespaces(cache: &Path) -> Step<()> {
         .map_err(during("make a mount namespace"))?;
     rustix::system::sethostname(b"straylight").map_err(during("set the host name"))?;
     rustix::system::setdomainname(b"(none)").map_err(during("set the domain name"))?;
-    build_base(cache)
+    build_base(cache)?;
+    become_harmless().map_err(during("give up privileges"))
+}
+
+/// Settles for all commands what each of them inherits. The capabilities that
+/// this process has now are its own: none can be gained again.
+fn become_harmless() -> io::Result<()> {
+    sys::default_signals();
+    limit(Resource::Core, 0);
+    limit(Resource::Nofile, 4096);
+    limit(Resource::Stack, 8 << 20);
+    sys::empty_bounding_set()?;
+    clear_ambient_capability_set()?;
+    set_no_new_privs(true)?;
+    Ok(())
+}
+
+/// Sets a soft limit, below the machine's hard one.
+fn limit(resource: Resource, wanted: u64) {
+    let old = getrlimit(resource);
+    let current = old.maximum.map_or(wanted, |maximum| maximum.min(wanted));
+    let new = Rlimit {
+        current: Some(current),
+        maximum: old.maximum,
+    };
+    // Lowering a soft limit is always allowed.
+    let _ = setrlimit(resource, new);
 }
 
 /// Leaves the machine's mounts for a small file system of the helper's own.
@@ -119,11 +175,22 @@ fn build_base(cache: &Path) -> Step<()> {
 }
 
 /// Answers packets until the executor is gone.
+///
+/// The control socket came as standard input. From here on that is the null
+/// device, which each command inherits.
 fn serve(control: &OwnedFd) {
+    let null = open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+    if null
+        .and_then(|null| rustix::stdio::dup2_stdin(&null))
+        .is_err()
+    {
+        return;
+    }
     let Ok(own) = pidfd_open(getpid(), PidfdFlags::empty()) else {
         return;
     };
     let mut sandboxes: Vec<Sandbox> = Vec::new();
+    let mut networks = Networks::default();
     loop {
         let ready = wait_for_events(control, &sandboxes);
         for (sandbox, events) in sandboxes.iter_mut().zip(&ready[1..]) {
@@ -134,10 +201,14 @@ fn serve(control: &OwnedFd) {
             }
         }
         let mut ended = ready[1..].iter().map(|events| events.ended);
-        sandboxes.retain(|sandbox| !ended.next().unwrap_or(false) || !bury(sandbox));
+        let over = |sandbox: &mut Sandbox| ended.next().unwrap_or(false) && bury(sandbox);
+        let over = sandboxes
+            .extract_if(.., over)
+            .map(|sandbox| sandbox.network);
+        networks.free.extend(over);
         if ready[0].ended {
             match receive(control.as_fd()) {
-                Ok(Some((_, fds))) => sandboxes.extend(start(fds, own.as_fd())),
+                Ok(Some((_, fds))) => sandboxes.extend(start(fds, own.as_fd(), &mut networks)),
                 Ok(None) | Err(_) => return,
             }
         }
@@ -190,7 +261,7 @@ fn bury(sandbox: &Sandbox) -> bool {
 }
 
 /// Starts a sandbox. If that fails its socket says so, and closes.
-fn start(fds: Vec<OwnedFd>, own: BorrowedFd<'_>) -> Option<Sandbox> {
+fn start(fds: Vec<OwnedFd>, own: BorrowedFd<'_>, networks: &mut Networks) -> Option<Sandbox> {
     let [spec, socket, stdout, stderr]: [OwnedFd; 4] = fds.try_into().ok()?;
     let ends = Ends {
         spec,
@@ -198,11 +269,15 @@ fn start(fds: Vec<OwnedFd>, own: BorrowedFd<'_>) -> Option<Sandbox> {
         stdout,
         stderr,
     };
-    match sys::clone_into(SANDBOX_NAMESPACES) {
-        Ok(Copied::Child) => sandbox::run(&ends, own),
-        Ok(Copied::Parent(process)) => Some(Sandbox {
+    let cloned = networks
+        .enter()
+        .and_then(|network| Ok((network, sys::clone_into(SANDBOX_NAMESPACES)?)));
+    match cloned {
+        Ok((_, Copied::Child)) => sandbox::run(&ends, own),
+        Ok((network, Copied::Parent(process))) => Some(Sandbox {
             process,
             socket: ends.socket,
+            network,
             killed: false,
         }),
         Err(error) => {

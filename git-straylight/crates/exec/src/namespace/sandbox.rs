@@ -22,10 +22,9 @@ use rustix::mount::{
     fsconfig_create, fsconfig_set_string, fsmount, fsopen, move_mount, open_tree, unmount,
 };
 use rustix::process::{
-    Pid, Resource, Rlimit, Signal, WaitOptions, chdir, getrlimit, pivot_root,
-    set_parent_process_death_signal, setrlimit, setsid, wait,
+    Pid, Signal, WaitOptions, chdir, pivot_root, set_parent_process_death_signal, setsid, wait,
 };
-use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities, set_no_new_privs};
+use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
 
 use super::protocol::{Done, Failure, Report, Spec, send_message};
 use super::sys::{self, Copied};
@@ -235,38 +234,18 @@ fn become_command(spec: &Spec, ends: &Ends) -> io::Error {
     }
 }
 
+/// What the helper has not done for all commands already.
 fn prepare_process(ends: &Ends) -> io::Result<()> {
     setsid()?;
-    sys::default_signals();
-    let null = open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-    rustix::stdio::dup2_stdin(&null)?;
     rustix::stdio::dup2_stdout(&ends.stdout)?;
     rustix::stdio::dup2_stderr(&ends.stderr)?;
     sys::close_on_exec_from(3)?;
-    limit(Resource::Core, 0);
-    limit(Resource::Nofile, 4096);
-    limit(Resource::Stack, 8 << 20);
-    sys::empty_bounding_set()?;
     let none = CapabilitySets {
         effective: CapabilitySet::empty(),
         permitted: CapabilitySet::empty(),
         inheritable: CapabilitySet::empty(),
     };
-    rustix::thread::clear_ambient_capability_set()?;
-    set_capabilities(None, none)?;
-    Ok(set_no_new_privs(true)?)
-}
-
-/// Sets a soft limit, below the machine's hard one.
-fn limit(resource: Resource, wanted: u64) {
-    let old = getrlimit(resource);
-    let current = old.maximum.map_or(wanted, |maximum| maximum.min(wanted));
-    let new = Rlimit {
-        current: Some(current),
-        maximum: old.maximum,
-    };
-    // Lowering a soft limit is always allowed.
-    let _ = setrlimit(resource, new);
+    Ok(set_capabilities(None, none)?)
 }
 
 /// Says on the command's standard error why it could not be run.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io;
 
-use crate::action::ExecError;
+use crate::error::ExecError;
 
 /// A switch of the kernel that forbids namespaces, and the value that does.
 struct Switch {
