@@ -8,15 +8,15 @@ use std::process::ExitCode;
 
 use jiff::Timestamp;
 use straylight_attest::allowed_signers::AllowedSigners;
-use straylight_attest::log::{self, LOG_REF};
 use straylight_attest::policy::{Outcome, Policy, Status, Verdict};
-use straylight_attest::record::candidates;
+use straylight_attest::record::{candidates, logged};
 use straylight_attest::verify::{Artifact, Question, verify};
 use straylight_attest::{Envelope, Statement};
 use straylight_build::materialize::OUTPUT_FOLDER;
 use straylight_odb::ObjectId;
 use straylight_odb::local::hash_file;
 
+use super::attest::short;
 use crate::error::{CommandError, Kind, Result};
 use crate::setup::Workspace;
 use crate::ui;
@@ -42,6 +42,9 @@ pub(crate) struct Args {
     /// Believe only this signer; can be given more than once.
     #[arg(long, value_name = "PRINCIPAL")]
     principal: Vec<String>,
+    /// Print hashes in full.
+    #[arg(short, long)]
+    verbose: bool,
 }
 
 /// What was asked: the envelopes that may answer, and what they must say.
@@ -59,9 +62,12 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         ..Policy::new(&signers, Timestamp::now())
     };
     let mut worst = 0;
-    for case in cases(&workspace, args)? {
+    for (number, case) in cases(&workspace, args)?.into_iter().enumerate() {
         let verdict = judge(&workspace, &policy, case)?;
-        show(&verdict);
+        if number > 0 {
+            ui::result("");
+        }
+        show(&verdict, args.verbose);
         worst = worst.max(verdict.outcome.exit_code());
     }
     Ok(ExitCode::from(worst))
@@ -137,31 +143,19 @@ fn file_case(workspace: &Workspace, args: &Args, path: &Path) -> Result<Case> {
             let commit = workspace.commit(&args.at)?.id;
             (Some(commit), candidates(&workspace.repository, commit)?)
         }
-        None => (None, logged(workspace)?),
+        None => (None, logged(&workspace.repository)?),
     };
     Ok(Case {
         candidates,
         question: Question {
             commit,
-            artifact: Some(Artifact {
+            artifacts: vec![Artifact {
                 name: name.map(str::to_owned),
-                sha256,
-            }),
+                sha256: Some(sha256),
+            }],
             ..Question::default()
         },
     })
-}
-
-/// Returns every envelope of the log.
-fn logged(workspace: &Workspace) -> Result<BTreeSet<Envelope>> {
-    let Some(tip) = workspace.repository.read_ref(LOG_REF)? else {
-        return Ok(BTreeSet::new());
-    };
-    let entries = log::read(&workspace.repository, tip, None)?;
-    Ok(entries
-        .into_iter()
-        .flat_map(|entry| entry.envelopes)
-        .collect())
 }
 
 /// Verifies in two steps: what a trusted signer says decides which evidence is
@@ -173,7 +167,7 @@ fn judge(workspace: &Workspace, policy: &Policy<'_>, case: Case) -> Result<Verdi
         .candidates
         .into_iter()
         .find(|envelope| Some(envelope.digest()) == first.envelope);
-    let (Outcome::Verified, Some(envelope)) = (first.outcome, chosen) else {
+    let (Outcome::Verified | Outcome::Negative, Some(envelope)) = (first.outcome, chosen) else {
         return Ok(first);
     };
     let Ok(statement) = Statement::from_bytes(envelope.payload()) else {
@@ -181,20 +175,7 @@ fn judge(workspace: &Workspace, policy: &Policy<'_>, case: Case) -> Result<Verdi
     };
     let question = evidence::gather(workspace, case.question, &statement)?;
     let only = BTreeSet::from([envelope]);
-    let mut verdict = verify(repository, policy, &question, &only)?;
-    if question.artifact.is_none() {
-        for artifact in evidence::artifacts(workspace, &statement)? {
-            let question = Question {
-                artifact: Some(artifact),
-                ..question.clone()
-            };
-            verdict = verify(repository, policy, &question, &only)?;
-            if !verdict.is_verified() {
-                break;
-            }
-        }
-    }
-    Ok(verdict)
+    Ok(verify(repository, policy, &question, &only)?)
 }
 
 fn label(envelope: &Envelope) -> Option<String> {
@@ -242,17 +223,20 @@ fn refuse_tracked(workspace: &Workspace, path: &Path) -> Result<()> {
     }
 }
 
-fn show(verdict: &Verdict) {
+fn show(verdict: &Verdict, verbose: bool) {
     for check in &verdict.checks {
         let status = match check.status {
             Status::Passed => ui::styled(ui::GOOD, "passed"),
             Status::Failed => ui::styled(ui::BAD, "FAILED"),
             Status::NotChecked => ui::styled(ui::FAINT, "not checked"),
         };
-        ui::result(format_args!(
-            "{:<10} {status}: {}",
-            check.name, check.evidence
-        ));
+        // Hashes that differ are shown in full: somebody has to find them.
+        let evidence = if verbose || check.status == Status::Failed {
+            check.evidence.clone()
+        } else {
+            abridged(&check.evidence)
+        };
+        ui::result(format_args!("{:<10} {status}: {evidence}", check.name));
     }
     let conclusion = match verdict.outcome {
         Outcome::Verified => ui::styled(ui::GOOD, format!("verified: {}", verdict.assurance)),
@@ -262,4 +246,37 @@ fn show(verdict: &Verdict) {
         Outcome::Untrusted => ui::styled(ui::BAD, "refused: nobody who is trusted says so"),
     };
     ui::result(conclusion);
+}
+
+/// Returns a text with the ids of objects and the hashes in it cut short, as
+/// people quote them.
+fn abridged(text: &str) -> String {
+    let is_id = |word: &str| {
+        matches!(word.len(), 40 | 64) && word.bytes().all(|byte| byte.is_ascii_hexdigit())
+    };
+    let words = text.split_inclusive(|c: char| !c.is_ascii_alphanumeric());
+    let cut = words.map(|word| {
+        let bare = word.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
+        let end = &word[bare.len()..];
+        let bare = if is_id(bare) { short(bare) } else { bare };
+        format!("{bare}{end}")
+    });
+    cut.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hashes_are_cut_short_and_nothing_else() {
+        let (id, sha256) = ("ab".repeat(20), "0123".repeat(16));
+        assert_eq!(abridged(&id), "abababababab");
+        assert_eq!(
+            abridged(&format!("`out/a` has sha256 {sha256}, at {id}.")),
+            "`out/a` has sha256 012301230123, at abababababab."
+        );
+        let other = format!("`{}` {}0 SHA256:OlR8/x+{}", "ab".repeat(19), id, "é");
+        assert_eq!(abridged(&other), other);
+    }
 }

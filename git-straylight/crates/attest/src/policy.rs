@@ -110,7 +110,7 @@ pub enum Assurance {
     Signed,
     /// And the envelope is in the repository's log, whose chain holds.
     Logged,
-    /// And the bytes of the artifact were hashed again.
+    /// And the bytes of every artifact in question were hashed again.
     Rehashed,
     /// And the trace of the build was found to keep to its spec.
     Traced,
@@ -121,7 +121,9 @@ impl fmt::Display for Assurance {
         f.write_str(match self {
             Self::None => "nothing is vouched for",
             Self::Signed => "signed by a trusted signer (SLSA build level 1); in no log",
-            Self::Logged => "signed and logged (SLSA build level 1); no bytes were hashed again",
+            Self::Logged => {
+                "signed and logged (SLSA build level 1); not every artifact was hashed again"
+            }
             Self::Rehashed => {
                 "signed, logged and rehashed (SLSA build level 1); the trace was not compared"
             }

@@ -192,6 +192,14 @@ pub fn candidates_for_artifact(
     })
 }
 
+/// Returns every envelope in the log. Nothing is authenticated by this.
+///
+/// # Errors
+/// [`RepoError`] when the repository cannot be read.
+pub fn logged(repository: &Repository) -> Result<BTreeSet<Envelope>, RepoError> {
+    search(repository, |_| true)
+}
+
 /// Searches the log from its tip down to the first entry that does not hold;
 /// that it does not is for [`crate::verify()`] to report.
 fn search(

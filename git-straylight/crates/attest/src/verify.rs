@@ -29,8 +29,8 @@ pub struct Question {
     pub commit: Option<ObjectId>,
     /// The target that must have been built.
     pub label: Option<String>,
-    /// The artifact in hand.
-    pub artifact: Option<Artifact>,
+    /// The artifacts in question.
+    pub artifacts: Vec<Artifact>,
     /// The sha256 root of the sources, computed again.
     pub source_root: Option<Sha256>,
     /// The spec's bytes, by their digest, computed again.
@@ -39,13 +39,13 @@ pub struct Question {
     pub trace: Option<Trace>,
 }
 
-/// An artifact in hand.
+/// An artifact in question.
 #[derive(Clone, Debug)]
 pub struct Artifact {
     /// The name of the subject it should be, when that is known.
     pub name: Option<String>,
-    /// The sha256 of its bytes, hashed again.
-    pub sha256: Sha256,
+    /// The sha256 of its bytes, hashed again; `None` when they are not at hand.
+    pub sha256: Option<Sha256>,
 }
 
 /// A trace in hand.
@@ -139,19 +139,34 @@ fn judge(
         judgement
     });
     let best = judged.max_by_key(|judgement| judgement.rank(question));
-    Ok(best.map_or_else(missing, Judgement::into_verdict))
+    Ok(best.map_or_else(|| missing(log), Judgement::into_verdict))
 }
 
-fn missing() -> Verdict {
+/// The verdict without a candidate. A log that does not hold may have had one.
+fn missing(log: &LogState) -> Verdict {
+    let (outcome, check) = match log {
+        LogState::Broken(reason) => {
+            let check = Check {
+                name: checks::LOG,
+                status: Status::Failed,
+                evidence: reason.clone(),
+            };
+            (Outcome::Untrusted, check)
+        }
+        LogState::Absent | LogState::Whole(_) => {
+            let check = Check {
+                name: checks::SIGNATURE,
+                status: Status::NotChecked,
+                evidence: "there is no attestation: run `git straylight attest`, or fetch \
+                           `refs/straylight/log` and `refs/notes/straylight`"
+                    .to_owned(),
+            };
+            (Outcome::Missing, check)
+        }
+    };
     Verdict {
-        outcome: Outcome::Missing,
-        checks: vec![Check {
-            name: checks::SIGNATURE,
-            status: Status::NotChecked,
-            evidence: "there is no attestation: run `git straylight attest`, or fetch \
-                       `refs/straylight/log` and `refs/notes/straylight`"
-                .to_owned(),
-        }],
+        outcome,
+        checks: vec![check],
         assurance: Assurance::None,
         envelope: None,
     }
@@ -212,7 +227,7 @@ impl<'a> Judgement<'a> {
         self.check_builder(policy, &statement);
         self.check_source(policy, question, tree, &statement);
         self.check_label(question, &statement);
-        self.check_artifact(question, &statement);
+        self.check_artifacts(question, &statement);
         self.check_spec(question, &statement);
         self.check_trace(question, &statement);
         self.check_log(log);
@@ -357,11 +372,20 @@ impl<'a> Judgement<'a> {
         self.compare(checks::LABEL, attested, asked, Outcome::Stale, none);
     }
 
-    fn check_artifact(&mut self, question: &Question, statement: &Statement) {
-        let Some(artifact) = &question.artifact else {
-            return self.not_checked(checks::ARTIFACT, "no bytes were hashed again");
+    fn check_artifacts(&mut self, question: &Question, statement: &Statement) {
+        if question.artifacts.is_empty() {
+            self.not_checked(checks::ARTIFACT, "no bytes were hashed again");
+        }
+        for artifact in &question.artifacts {
+            self.check_artifact(artifact, statement);
+        }
+    }
+
+    fn check_artifact(&mut self, artifact: &Artifact, statement: &Statement) {
+        let Some(found) = artifact.sha256 else {
+            let name = artifact.name.as_deref().unwrap_or("the file");
+            return self.not_checked(checks::ARTIFACT, &format!("`{name}` is not at hand"));
         };
-        let found = artifact.sha256;
         let subject = match &artifact.name {
             Some(name) => statement.subject(name),
             None => statement
@@ -371,7 +395,7 @@ impl<'a> Judgement<'a> {
         };
         match subject {
             Some(subject) if subject.sha256 == found => {
-                let evidence = format!("sha256 {found} is `{}`", subject.name);
+                let evidence = format!("`{}` has sha256 {found}", subject.name);
                 self.passed(checks::ARTIFACT, evidence);
             }
             Some(subject) => {
@@ -387,7 +411,7 @@ impl<'a> Judgement<'a> {
     }
 
     fn check_spec(&mut self, question: &Question, statement: &Statement) {
-        let none = "the spec is not at hand";
+        let none = "the spec was not read again";
         self.compare(
             checks::SPEC,
             statement.spec,
@@ -400,7 +424,7 @@ impl<'a> Judgement<'a> {
     fn check_trace(&mut self, question: &Question, statement: &Statement) {
         let attested = statement.trace;
         let Some(trace) = &question.trace else {
-            let evidence = format!("attested {attested}; the trace is not at hand");
+            let evidence = format!("attested {attested}; the trace was not read again");
             return self.not_checked(checks::TRACE, &evidence);
         };
         if trace.sha256 != attested {
@@ -433,9 +457,11 @@ impl<'a> Judgement<'a> {
         }
     }
 
+    /// Returns whether the check was made, and passed each time.
     fn has_passed(&self, name: &str) -> bool {
-        let check = self.checks.iter().find(|check| check.name == name);
-        check.is_some_and(|check| check.status == Status::Passed)
+        let mut made = self.checks.iter().filter(|check| check.name == name);
+        let passed = |check: &Check| check.status == Status::Passed;
+        made.next().is_some_and(passed) && made.all(passed)
     }
 
     /// How well the envelope answers: verified before contradicted; then the

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use straylight_attest::Statement;
 use straylight_attest::verify::{Artifact, Question, Trace};
 use straylight_build::claims::SameIsolation;
+use straylight_build::materialize::OUTPUT_FOLDER;
 use straylight_build::record::{ActionRecord, BuildRecord, RecordedClaims};
 use straylight_build::state::State;
 use straylight_build::{BuildError, Label, Mode, Options, Reference, Wanted};
 use straylight_exec::trace::{self, TraceStatus};
 use straylight_odb::local::hash_file;
-use straylight_odb::{ContentStore as _, Sha256, layout};
+use straylight_odb::{Sha256, layout};
 
 use crate::commands::attest::source_root;
 use crate::error::{CommandError, Result};
@@ -40,40 +41,37 @@ pub(super) fn gather(
             satisfies_spec: keeps_to_spec(workspace, statement, &bytes)?,
         });
     }
+    if question.artifacts.is_empty() {
+        question.artifacts = artifacts(workspace, statement)?;
+    }
     Ok(question)
 }
 
-/// Returns the artifacts of a statement that are at hand, hashed again: where
-/// a build put them, or in the store.
-pub(super) fn artifacts(workspace: &Workspace, statement: &Statement) -> Result<Vec<Artifact>> {
+/// Returns the artifacts of a statement, hashed again where they are at hand:
+/// where a build put them, or in the store.
+fn artifacts(workspace: &Workspace, statement: &Statement) -> Result<Vec<Artifact>> {
     let head = workspace.repository.head()?.id;
     let mut artifacts = Vec::new();
     for subject in &statement.subjects {
         let on_disk = workspace
             .repository
             .work_tree()
-            .map(|root| root.join("straylight-out").join(&subject.name))
+            .map(|root| root.join(OUTPUT_FOLDER).join(&subject.name))
             .filter(|path| head == Some(statement.source.commit) && path.is_file());
-        let sha256 = match on_disk {
-            Some(path) => Some(hash_file(&path)?.sha256()),
-            None => in_store(workspace, subject.sha256)?,
+        // Bytes under a name that is not theirs are a miss to a build, and say
+        // something to a verification.
+        let path =
+            on_disk.unwrap_or_else(|| workspace.store.root().join(layout::blob(subject.sha256)));
+        let sha256 = match path.is_file() {
+            true => Some(hash_file(&path)?.sha256()),
+            false => None,
         };
-        artifacts.extend(sha256.map(|sha256| Artifact {
+        artifacts.push(Artifact {
             name: Some(subject.name.clone()),
             sha256,
-        }));
+        });
     }
     Ok(artifacts)
-}
-
-/// Reads a blob of unknown size from the store, which checks its bytes.
-fn in_store(workspace: &Workspace, sha256: Sha256) -> Result<Option<Sha256>> {
-    let path = workspace.store.root().join(layout::blob(sha256));
-    if !path.is_file() {
-        return Ok(None);
-    }
-    let digest = hash_file(&path)?;
-    Ok(workspace.store.read(&digest)?.map(|_| digest.sha256()))
 }
 
 /// Compares the record of a build with the commit's sources: they must call

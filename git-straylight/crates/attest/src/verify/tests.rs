@@ -12,10 +12,10 @@ fn question(project: &Project) -> Question {
     Question {
         commit: Some(project.commit),
         label: Some("//app:app".to_owned()),
-        artifact: Some(Artifact {
+        artifacts: vec![Artifact {
             name: Some("out/app".to_owned()),
-            sha256: Sha256::of(ARTIFACT),
-        }),
+            sha256: Some(Sha256::of(ARTIFACT)),
+        }],
         source_root: Some(Sha256::of(b"root")),
         spec: Some(Sha256::of(b"spec")),
         trace: Some(Trace {
@@ -134,7 +134,13 @@ fn what_is_not_handed_in_is_not_claimed() {
     let reached =
         |question: &Question| ask(&project, question, std::slice::from_ref(&envelope)).assurance;
     assert_eq!(reached(&partial), Assurance::Rehashed);
-    partial.artifact = None;
+    // One of two artifacts is not both.
+    partial.artifacts.push(Artifact {
+        name: Some("out/app.h".to_owned()),
+        sha256: None,
+    });
+    assert_eq!(reached(&partial), Assurance::Logged);
+    partial.artifacts.clear();
     assert_eq!(reached(&partial), Assurance::Logged);
     // A trace that nobody compared with the spec proves nothing.
     let mut uncompared = question(&project);
@@ -172,10 +178,10 @@ fn another_commit_or_target_is_stale() {
     assert_eq!(verdict.check("commit").unwrap().status, Status::Failed);
 
     let mut unknown = question(&project);
-    unknown.artifact = Some(Artifact {
+    unknown.artifacts = vec![Artifact {
         name: None,
-        sha256: Sha256::of(b"unknown"),
-    });
+        sha256: Some(Sha256::of(b"unknown")),
+    }];
     fails_at(
         &ask(&project, &unknown, &envelope),
         checks::ARTIFACT,
@@ -193,7 +199,7 @@ fn what_a_trusted_signer_contradicts_is_negative() {
         change(&mut question);
         ask(&project, &question, &envelope)
     };
-    let verdict = change(&|question| question.artifact.as_mut().unwrap().sha256 = other);
+    let verdict = change(&|question| question.artifacts[0].sha256 = Some(other));
     fails_at(&verdict, checks::ARTIFACT, Outcome::Negative);
     assert_eq!(verdict.outcome.exit_code(), 1);
     let verdict = change(&|question| question.source_root = Some(other));
