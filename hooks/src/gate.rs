@@ -222,7 +222,7 @@ impl Gate<'_> {
             Ok(verdicts) => verdicts,
             Err(NotesError::Repository(error)) => return Err(error),
             Err(error) => {
-                let cure = "Run `git straylight sync`, and push the notes again.";
+                let cure = published::NOTES_CURE;
                 let refused = refusal(update, error.to_string(), cure);
                 verdict.refusals.push(refused);
                 return Ok(());
@@ -319,7 +319,7 @@ fn unattested(update: &Update, tip: ObjectId, label: Option<&str>, verdict: &Ver
         .unwrap_or(&update.name);
     let cure = format!(
         "Run `git straylight attest {} && git push --atomic origin {branch} {LOG_REF} {NOTES_REF}`.",
-        label.unwrap_or("//…")
+        label.unwrap_or("//...")
     );
     refusal(update, problem, cure)
 }

@@ -221,7 +221,7 @@ fn a_push_is_refused_without_and_accepted_with_its_attestation() {
     );
     setup.refused(
         &[MAIN],
-        "git straylight attest //… && git push --atomic origin main refs/straylight/log \
+        "git straylight attest //... && git push --atomic origin main refs/straylight/log \
          refs/notes/straylight",
     );
     let recorded = setup.attest();

@@ -11,8 +11,14 @@ use straylight_odb::{ObjectId, RepoError, Sha256};
 use super::{Gate, PushVerdict, Refusal, refusal};
 use crate::update::Update;
 
-const NOTES_CURE: &str = "Run `git straylight sync`, and push the log and the notes together: `git \
-                          push --atomic origin refs/straylight/log refs/notes/straylight`.";
+const LOG_CURE: &str = "Run `git fetch origin +refs/straylight/log:refs/straylight/log \
+                        +refs/notes/straylight:refs/notes/straylight`, attest again, and push \
+                        again.";
+
+pub(super) const NOTES_CURE: &str = "Push the log and the notes together: `git push --atomic \
+                                     origin refs/straylight/log refs/notes/straylight`. If \
+                                     the notes were changed by hand, fetch both from here with \
+                                     `+`, and attest again.";
 
 /// What the push says about commits.
 pub(super) struct Published {
@@ -73,11 +79,7 @@ impl Gate<'_> {
         let known = self.repository.read_ref(LOG_REF)?;
         let moment = Moment::At(self.now);
         let added = log::verify(self.repository, new, known, self.signers, moment);
-        Ok(added.map_err(|error| {
-            let cure = "Run `git fetch origin refs/straylight/log`, then `git straylight sync`, \
-                        and push again.";
-            refusal(update, error.to_string(), cure)
-        }))
+        Ok(added.map_err(|error| refusal(update, error.to_string(), LOG_CURE)))
     }
 
     /// Checks that the notes of every touched commit are what the log gives.
