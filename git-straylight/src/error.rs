@@ -1,9 +1,13 @@
 //! What ends a command early: a message, hints, and a stable exit code.
 
 use std::fmt;
+use std::io::ErrorKind::NotFound;
 use std::sync::Arc;
 
 use straylight_attest::allowed_signers::AllowedSignersError;
+use straylight_attest::log::LogError;
+use straylight_attest::notes::NotesError;
+use straylight_attest::record::RecordError;
 use straylight_attest::ssh::SshError;
 use straylight_build::BuildError;
 use straylight_build::tree::TreeError;
@@ -12,6 +16,9 @@ use straylight_exec::capture::CaptureError;
 use straylight_hooks::InstallError;
 use straylight_odb::StoreError;
 use straylight_odb::bucket::BucketError;
+use straylight_odb::import::ImportError;
+use straylight_odb::libgit2::OpenError;
+use straylight_odb::manifest::ManifestError;
 use straylight_odb::odb::OdbError;
 use straylight_odb::repo::RepoError;
 use straylight_serve::ServeError;
@@ -121,14 +128,75 @@ macro_rules! environment {
 }
 
 environment!(
-    straylight_odb::import::ImportError,
-    straylight_odb::libgit2::OpenError,
-    straylight_odb::manifest::ManifestError,
     straylight_attest::dsse::SignError,
-    straylight_attest::log::LogError,
-    straylight_attest::notes::NotesError,
-    straylight_attest::record::RecordError,
+    straylight_attest::signed_commit::SignedCommitError,
 );
+
+impl From<ManifestError> for CommandError {
+    fn from(error: ManifestError) -> Self {
+        match error {
+            ManifestError::Name { .. } => Self::usage(error),
+            ManifestError::Bucket(error) => error.into(),
+            error => Self::environment(error),
+        }
+    }
+}
+
+impl From<ImportError> for CommandError {
+    fn from(error: ImportError) -> Self {
+        match error {
+            ImportError::Repository(error) => error.into(),
+            ImportError::Manifest(error) => error.into(),
+            ImportError::Bucket(error) => error.into(),
+            ImportError::File(error) => error.into(),
+            error => Self::environment(error),
+        }
+    }
+}
+
+impl From<OpenError> for CommandError {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Odb(error) => error.into(),
+            error => Self::environment(error),
+        }
+    }
+}
+
+impl From<LogError> for CommandError {
+    fn from(error: LogError) -> Self {
+        match error {
+            LogError::Repository(error) => error.into(),
+            error => Self::new(Kind::Untrusted, error).hint(
+                "`git fetch origin +refs/straylight/*:refs/straylight/*` brings the log of \
+                 `origin` back",
+            ),
+        }
+    }
+}
+
+impl From<NotesError> for CommandError {
+    fn from(error: NotesError) -> Self {
+        match error {
+            NotesError::Repository(error) => error.into(),
+            error => Self::new(Kind::Untrusted, error).hint(
+                "notes only show the log: without `refs/notes/straylight`, the log itself is read",
+            ),
+        }
+    }
+}
+
+impl From<RecordError> for CommandError {
+    fn from(error: RecordError) -> Self {
+        match error {
+            RecordError::Repository(error) => error.into(),
+            RecordError::Log(error) => error.into(),
+            RecordError::Notes(error) => error.into(),
+            RecordError::Commit(error) => error.into(),
+            error => Self::environment(error),
+        }
+    }
+}
 
 impl From<BucketError> for CommandError {
     fn from(error: BucketError) -> Self {
@@ -145,6 +213,7 @@ impl From<OdbError> for CommandError {
     fn from(error: OdbError) -> Self {
         match error {
             OdbError::NoRepository { .. } => Self::missing(error),
+            OdbError::Manifest(error) => error.into(),
             error => Self::environment(error),
         }
     }
@@ -154,6 +223,7 @@ impl From<SshError> for CommandError {
     fn from(error: SshError) -> Self {
         match error {
             SshError::NoKey { .. } => Self::missing(error),
+            SshError::Io { ref source, .. } if source.kind() == NotFound => Self::missing(error),
             error => Self::usage(error),
         }
     }
@@ -161,7 +231,12 @@ impl From<SshError> for CommandError {
 
 impl From<AllowedSignersError> for CommandError {
     fn from(error: AllowedSignersError) -> Self {
-        Self::usage(error)
+        match error {
+            AllowedSignersError::Io { ref source, .. } if source.kind() == NotFound => {
+                Self::missing(error)
+            }
+            error => Self::usage(error),
+        }
     }
 }
 

@@ -80,12 +80,13 @@ fn in_bucket(url: &str, args: &Args) -> Result<Vec<Line>> {
     let tip = repository
         .revparse_single(&args.revision)
         .and_then(|object| object.peel_to_commit())
-        .map_err(|error| {
-            CommandError::missing(format!(
-                "unknown revision `{}`: {}",
-                args.revision,
-                error.message()
-            ))
+        .map_err(|error| match error.code() {
+            // Only libgit2 itself has these; a bucket that cannot be read is
+            // an error of another kind.
+            git2::ErrorCode::NotFound | git2::ErrorCode::InvalidSpec => {
+                CommandError::missing(format!("unknown revision `{}`", args.revision))
+            }
+            _ => unreadable(error),
         })?;
     let mut walk = repository.revwalk().map_err(unreadable)?;
     walk.push(tip.id()).map_err(unreadable)?;
