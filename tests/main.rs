@@ -3,4 +3,6 @@
 #![allow(clippy::unwrap_used, unreachable_pub)]
 
 mod cli;
+mod protocol;
+mod storage;
 mod support;

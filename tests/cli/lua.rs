@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
+use crate::support::signing::{keygen, openssl_agrees, trust};
 use crate::support::{Outcome, Repo, TestEnvironment, outcome, workspace};
 
 /// Makes the fixture in a folder of the environment, pinned and committed.
@@ -158,4 +159,77 @@ fn installed(environment: &TestEnvironment) -> std::path::PathBuf {
     fs::copy(Path::new(env!("CARGO_BIN_EXE_git-straylight")), &path).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     path
+}
+
+#[test]
+fn lua_is_attested_and_other_machines_believe_it() {
+    let environment = TestEnvironment::new();
+    let repo = lua(&environment, "lua");
+    let key = keygen(&environment, "signer");
+    let signers = trust(&repo, &[&key]);
+    let key_file = key.to_str().unwrap();
+    repo.straylight(&["attest", "--key", key_file, "//..."])
+        .success();
+    let verified = repo.straylight(&["verify", "HEAD"]).success();
+    let labels: Vec<_> = lines_of(&verified, "label ").collect();
+    let passed = |label| format!("label      passed: {label}");
+    assert_eq!(
+        labels,
+        ["//host:check", "//host:host", "//host:prelude", "//lua:lua"].map(passed)
+    );
+    for line in lines_of(&verified, "verified") {
+        assert!(line.contains("the trace keeps to its spec"), "{line}");
+    }
+    let note = repo.git(["notes", "--ref=straylight", "show"]);
+    assert_eq!(note.lines().count(), labels.len());
+    let line = note.lines().next().unwrap();
+    assert!(openssl_agrees(&repo, &key, line, |_| ()));
+    let flip = |pae: &mut Vec<u8>| *pae.last_mut().unwrap() ^= 1;
+    assert!(!openssl_agrees(&repo, &key, line, flip));
+
+    // Another machine: what git brought, and nothing of the build.
+    let other = TestEnvironment::new();
+    let path = other.root().join("clone");
+    repo.git(["clone", "-q", ".", path.to_str().unwrap()]);
+    let clone = other.open(path);
+    let view = "refs/notes/straylight:refs/notes/straylight";
+    let log = "refs/straylight/*:refs/straylight/*";
+    clone.git(["fetch", "-q", "origin", log, view]);
+    let verify = ["verify", "--allowed-signers", signers.to_str().unwrap()];
+    let there = clone.straylight(&verify).success();
+    let outcomes: Vec<_> = lines_of(&there, "verified").collect();
+    let expected =
+        "verified: signed and logged (SLSA build level 1); not every artifact was hashed again";
+    assert_eq!(outcomes, vec![expected; labels.len()]);
+    for (check, status) in [
+        ("source     ", "passed: "),
+        ("tree       ", "passed: "),
+        ("log        ", "passed: "),
+        ("artifact   ", "not checked: "),
+        ("spec       ", "not checked: "),
+        ("trace      ", "not checked: "),
+    ] {
+        let mut made = lines_of(&there, check);
+        assert!(made.all(|line| line[11..].starts_with(status)), "{there:?}");
+    }
+
+    // It builds the same bytes itself: then they are hashed, and still nobody
+    // there has seen what ran.
+    assert_eq!(
+        clone.git(["rev-parse", "HEAD"]),
+        repo.git(["rev-parse", "HEAD"])
+    );
+    other.toolchains();
+    clone.straylight(&["build", "//..."]).success();
+    let rebuilt = clone.straylight(&verify).success();
+    let expected =
+        "verified: signed, logged and rehashed (SLSA build level 1); the trace was not compared";
+    let outcomes: Vec<_> = lines_of(&rebuilt, "verified").collect();
+    assert_eq!(outcomes, vec![expected; labels.len()]);
+}
+
+/// The lines of the result that start so.
+fn lines_of<'a>(outcome: &'a Outcome, start: &'a str) -> impl Iterator<Item = &'a str> {
+    let lines = outcome.stdout.lines();
+    lines.filter(move |line| line.starts_with(start))
 }

@@ -1,6 +1,10 @@
 //! The commands, one after another.
 
-mod build;
+mod attest;
+pub mod build;
+mod demo;
 mod errors;
+mod gate;
 mod kill;
 mod lua;
+mod tamper;

@@ -1,0 +1,3 @@
+//! Stock clients against real servers.
+
+mod ssh;

@@ -1,0 +1,3 @@
+//! What lies in buckets.
+
+mod bucket;
