@@ -90,7 +90,13 @@ impl CommandError {
         path: &std::path::Path,
     ) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.display().to_string();
-        move |error| Self::environment(format!("cannot {action} `{path}`: {error}"))
+        move |error| {
+            let kind = match error.kind() {
+                NotFound => Kind::Missing,
+                _ => Kind::Environment,
+            };
+            Self::new(kind, format!("cannot {action} `{path}`: {error}"))
+        }
     }
 }
 
@@ -222,7 +228,9 @@ impl From<OdbError> for CommandError {
 impl From<SshError> for CommandError {
     fn from(error: SshError) -> Self {
         match error {
-            SshError::NoKey { .. } => Self::missing(error),
+            SshError::NoKey { .. } => {
+                Self::missing(error).hint("a key in another place is named with `--key <file>`")
+            }
             SshError::Io { ref source, .. } if source.kind() == NotFound => Self::missing(error),
             error => Self::usage(error),
         }

@@ -1,6 +1,8 @@
 //! `git straylight key`.
 
-use std::path::PathBuf;
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Subcommand;
@@ -38,6 +40,13 @@ pub(crate) enum Command {
 pub(crate) fn run(command: &Command) -> Result<ExitCode> {
     match command {
         Command::Generate { file, comment } => {
+            // As ssh-keygen makes `~/.ssh`: nobody else may look in.
+            let folder = file.parent().unwrap_or(Path::new(""));
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(folder)
+                .map_err(CommandError::io("create", folder))?;
             let signer = ssh::generate(file, comment)?;
             let key = straylight_attest::Signer::public_key(&signer);
             ui::result(format_args!("{} {comment}", key.to_openssh()));
@@ -48,6 +57,11 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode> {
         }
         Command::Export { file, pem } => {
             let text = std::fs::read_to_string(file).map_err(CommandError::io("read", file))?;
+            if text.starts_with("-----BEGIN") {
+                let name = file.display();
+                return Err(CommandError::usage(format!("`{name}` is a private key"))
+                    .hint(format!("name its public half: `{name}.pub`")));
+            }
             let key = PublicKey::from_openssh(&text)?;
             if *pem {
                 ui::result(key.to_pem().trim_end());

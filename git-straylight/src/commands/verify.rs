@@ -209,12 +209,24 @@ fn refuse_tracked(workspace: &Workspace, path: &Path) -> Result<()> {
     let Some(root) = workspace.repository.work_tree() else {
         return Ok(());
     };
-    let inside = std::fs::canonicalize(path).ok().and_then(|full| {
-        let root = std::fs::canonicalize(root).ok()?;
-        Some(full.strip_prefix(root).ok()?.to_str()?.to_owned())
-    });
+    // Neither the file nor a link to it may be in the tree.
+    let folder = match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
+    let name = path.file_name().unwrap_or_default();
+    let link = std::fs::canonicalize(folder).map(|folder| folder.join(name));
+    let root = std::fs::canonicalize(root).map_err(CommandError::io("read", root))?;
+    for full in [std::fs::canonicalize(path), link].into_iter().flatten() {
+        refuse_inside(workspace, &root, &full)?;
+    }
+    Ok(())
+}
+
+fn refuse_inside(workspace: &Workspace, root: &Path, path: &Path) -> Result<()> {
+    let inside = path.strip_prefix(root).ok().and_then(Path::to_str);
     match inside {
-        Some(inside) if workspace.repository.tracked(&inside)? => Err(CommandError::new(
+        Some(inside) if workspace.repository.tracked(inside)? => Err(CommandError::new(
             Kind::Untrusted,
             format!("`{inside}` is part of the tree, which must not say who is believed about it"),
         )

@@ -241,8 +241,8 @@ pub enum SshError {
     },
     /// No key was named, and none is in the usual place.
     #[error(
-        "no signing key: `{path}` does not exist; make one with `ssh-keygen -t ed25519`, or name \
-         one with `git config user.signingKey <path>`",
+        "no signing key: `{path}` does not exist; make it with `git straylight key generate \
+         {path}`, or name one with `git config user.signingKey <path>`",
         path = path.display()
     )]
     NoKey {

@@ -13,7 +13,7 @@ use straylight_build::state::State;
 use straylight_build::{BuildError, Label, Mode, Options, Reference, Wanted};
 use straylight_exec::trace::{self, TraceStatus};
 use straylight_odb::local::hash_file;
-use straylight_odb::{Sha256, layout};
+use straylight_odb::{RepoError, Sha256, layout};
 
 use crate::commands::attest::source_root;
 use crate::error::{CommandError, Result};
@@ -25,11 +25,17 @@ pub(super) fn gather(
     mut question: Question,
     statement: &Statement,
 ) -> Result<Question> {
-    let commit = workspace
-        .repository
-        .read_commit(question.commit.unwrap_or(statement.source.commit))?;
-    question.commit = Some(commit.id);
-    question.source_root = Some(source_root(workspace, &commit)?);
+    let attested = question.commit.unwrap_or(statement.source.commit);
+    let commit = match workspace.repository.read_commit(attested) {
+        Ok(commit) => Some(commit),
+        // A file can be of a commit that this clone does not have.
+        Err(RepoError::MissingObject { .. }) => None,
+        Err(error) => return Err(error.into()),
+    };
+    question.commit = commit.as_ref().map(|commit| commit.id);
+    if let Some(commit) = &commit {
+        question.source_root = Some(source_root(workspace, commit)?);
+    }
     let spec = workspace.store.read_record(&layout::spec(statement.spec))?;
     question.spec = spec.map(|bytes| Sha256::of(&bytes));
     let bytes = workspace
@@ -38,7 +44,10 @@ pub(super) fn gather(
     if let Some(bytes) = bytes {
         question.trace = Some(Trace {
             sha256: Sha256::of(&bytes),
-            satisfies_spec: keeps_to_spec(workspace, statement, &bytes)?,
+            satisfies_spec: match commit {
+                Some(_) => keeps_to_spec(workspace, statement, &bytes)?,
+                None => None,
+            },
         });
     }
     if question.artifacts.is_empty() {
