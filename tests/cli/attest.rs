@@ -134,6 +134,14 @@ fn without_a_key_it_says_how_to_make_one() {
     let none = repo.straylight(&["attest", "//hello"]).code(3);
     says(&none.stderr, &[".ssh/id_ed25519", "key generate", "--key"]);
 
+    let private = keygen(&environment, "private");
+    let private = private.to_str().unwrap();
+    let wrong = repo.straylight(&["key", "export", private]).code(2);
+    says(
+        &wrong.stderr,
+        &["is a private key", &format!("{private}.pub")],
+    );
+
     let key = environment.home().join("made");
     let key = key.to_str().unwrap();
     let made = repo.straylight(&["key", "generate", key]).success();
@@ -142,6 +150,11 @@ fn without_a_key_it_says_how_to_make_one() {
     says(&again.stderr, &[key, "exists"]);
     repo.straylight(&["attest", "--key", key, "//hello"])
         .success();
+    // As the message says.
+    let usual = environment.home().join(".ssh/id_ed25519");
+    repo.straylight(&["key", "generate", usual.to_str().unwrap()])
+        .success();
+    repo.straylight(&["attest", "//hello"]).success();
     let absent = repo.straylight(&["attest", "--key", "absent", "//hello"]);
     says(&absent.code(3).stderr, &["`absent`"]);
 }
@@ -230,6 +243,14 @@ fn nothing_is_believed_without_allowed_signers_from_outside() {
     repo.straylight(&["verify", "--allowed-signers", link, "//hello"])
         .code(5);
 
+    // Nor is a name inside for a file outside.
+    let outside = environment.root().join("allowed_signers");
+    std::os::unix::fs::symlink(outside, repo.path.join("chosen")).unwrap();
+    repo.commit("who chooses whom to believe");
+    repo.straylight(&["attest", "//hello"]).success();
+    repo.straylight(&["verify", "--allowed-signers", "chosen", "//hello"])
+        .code(5);
+
     repo.write(".git/signers", &line);
     repo.straylight(&["verify", "--allowed-signers", ".git/signers", "//hello"])
         .success();
@@ -275,6 +296,37 @@ fn missing_is_not_stale() {
     repo.straylight(&["verify", &first]).success();
     repo.straylight(&["verify", "--at", &first, "//hello"])
         .success();
+}
+
+#[test]
+fn a_file_of_a_commit_that_this_clone_does_not_have() {
+    let environment = TestEnvironment::new();
+    let repo = attested(&environment);
+    repo.straylight(&["build", "//hello"]).success();
+    let file = environment.root().join("file");
+    fs::copy(repo.path.join(PROGRAM), &file).unwrap();
+    repo.commit("second");
+    let (from, to) = (
+        format!("file://{}", repo.path.display()),
+        environment.root().join("clone"),
+    );
+    repo.git(["clone", "-q", "--depth=1", &from, to.to_str().unwrap()]);
+    let clone = environment.open(to);
+    let log = "refs/straylight/log:refs/straylight/log";
+    clone.git(["fetch", "-q", "origin", log]);
+    let signers = trust(&clone, &[&signing_key(&environment)]);
+    let verify = ["verify", file.to_str().unwrap()];
+    let verified = clone.straylight(&verify).success();
+    says(
+        &verified.stdout,
+        &[
+            "commit     not checked",
+            "artifact   passed",
+            "verified: signed, logged and rehashed",
+        ],
+    );
+    fs::write(signers, "").unwrap();
+    clone.straylight(&verify).code(5);
 }
 
 #[test]
