@@ -1,15 +1,7 @@
 //! Common bad input: what, where, what to do next, and a stable exit code.
 
 use crate::cli::build::{hello, package};
-use crate::support::{TestEnvironment, outcome};
-
-/// Checks that a message names the place and the cure.
-#[track_caller]
-fn says(text: &str, parts: &[&str]) {
-    for part in parts {
-        assert!(text.contains(part), "no `{part}` in:\n{text}");
-    }
-}
+use crate::support::{TestEnvironment, outcome, says};
 
 #[test]
 fn no_repository() {

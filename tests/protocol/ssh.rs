@@ -76,10 +76,7 @@ impl<'a> Server<'a> {
     /// Checks that connections were served here, and nothing is left of them.
     #[track_caller]
     fn is_tidy(&self) {
-        let sessions = self
-            .environment
-            .root()
-            .join("server/straylight/packs/sessions");
+        let sessions = self.environment.root().join("server/straylight/sessions");
         assert_eq!(fs::read_dir(sessions).unwrap().count(), 0);
     }
 }
@@ -233,4 +230,30 @@ fn another_key_is_not_let_in() {
     let refused = server.git(&["clone", "-q", &server.url("team/project"), "clone"]);
     assert_ne!(refused.code, 0);
     says(&refused.stderr, &["Permission denied"]);
+}
+
+#[test]
+fn a_damaged_pack_is_not_served_and_the_operator_is_told() {
+    let environment = TestEnvironment::new();
+    let repo = project(&environment);
+    let packs = environment.root().join("bucket/git/team/project/pack");
+    for entry in fs::read_dir(packs).unwrap() {
+        let path = entry.unwrap().path();
+        let mut bytes = fs::read(&path).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::write(path, bytes).unwrap();
+    }
+    let server = Server::start(&environment);
+    let cloned = server.git(&["clone", "-q", &server.url("team/project"), "clone"]);
+    assert_ne!(cloned.code, 0);
+    says(&cloned.stderr, &["its operator finds the reason"]);
+    let bucket = environment.root().join("bucket");
+    assert!(
+        !cloned.stderr.contains(bucket.to_str().unwrap()),
+        "{}",
+        cloned.stderr
+    );
+    let log = environment.root().join("server/straylight/ssh-session.log");
+    says(&fs::read_to_string(log).unwrap(), &["team/project"]);
 }

@@ -75,7 +75,7 @@ fn here(args: &Args) -> Result<Vec<Line>> {
 /// Reads through libgit2, whose objects and refs come from the bucket.
 fn in_bucket(url: &str, args: &Args) -> Result<Vec<Line>> {
     let (bucket, name) = bucket::locate(url)?;
-    let cache = Arc::new(PackCache::open(cache_folder()?.join("packs"))?);
+    let cache = Arc::new(PackCache::open(cache_folder()?)?);
     let repository = straylight_odb::libgit2::open(&bucket, &name, &cache)?;
     let tip = repository
         .revparse_single(&args.revision)
