@@ -1,0 +1,144 @@
+//! The tree of a step's inputs: sources, what other steps made, pinned bytes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use straylight_dice::{Context, EngineError};
+use straylight_exec::action::WORKING_DIRECTORY;
+use straylight_exec::trace::TraceContent;
+use straylight_exec::{InputTree, Node};
+use straylight_odb::{ContentStore as _, Digest};
+
+use crate::analyse::Analysed;
+use crate::error::{BuildError, BuildResult};
+use crate::keys::{ActionKey, SourceKey, flatten};
+use crate::lower::Input;
+use crate::perform::{ActionResult, all, exec_error};
+use crate::session::Session;
+use crate::tree::{SourceFile, TreeError};
+
+/// Makes the tree of a step's inputs.
+pub(crate) async fn gather(
+    ctx: &Context,
+    analysed: &Arc<Analysed>,
+    inputs: &BTreeMap<String, Input>,
+) -> BuildResult<(InputTree, Vec<Arc<ActionResult>>)> {
+    let mut sources: Vec<(&str, &str)> = Vec::new();
+    let mut made: Vec<(&str, ActionKey)> = Vec::new();
+    let mut tree = InputTree::new();
+    if inputs.is_empty() {
+        tree.insert(WORKING_DIRECTORY, Node::EmptyDir)
+            .map_err(exec_error)?;
+    }
+    for (path, input) in inputs {
+        match input {
+            Input::Source { path, written } => sources.push((path, written)),
+            Input::Made(key) => made.push((path, key.clone())),
+            Input::Pinned { digest, urls } => {
+                insert(
+                    &mut tree,
+                    analysed,
+                    path,
+                    pinned(ctx, analysed, path, digest, urls)?,
+                )?;
+            }
+        }
+    }
+    let source_keys: Vec<SourceKey> = (sources.iter())
+        .map(|(path, _)| SourceKey((*path).to_owned()))
+        .collect();
+    let files = ctx.join(&source_keys);
+    let mut keys: Vec<ActionKey> = made.iter().map(|(_, key)| key.clone()).collect();
+    keys.sort();
+    keys.dedup();
+    let results = ctx.join(&keys);
+    let (files, results) = futures::join!(files, results);
+    for ((path, written), file) in sources.into_iter().zip(files) {
+        insert(
+            &mut tree,
+            analysed,
+            path,
+            source(ctx, analysed, path, written, file)?,
+        )?;
+    }
+    let results = all(results.into_iter().map(flatten))?;
+    let steps: BTreeMap<_, _> = keys.into_iter().zip(results).collect();
+    for (path, key) in made {
+        let Some(output) = steps[&key].output(path) else {
+            let problem = format!("the known result of `{key}` lacks `{path}`");
+            return Err(Arc::new(BuildError::Internal(problem)));
+        };
+        insert(&mut tree, analysed, path, node(&output.content))?;
+    }
+    Ok((tree, steps.into_values().collect()))
+}
+
+fn insert(tree: &mut InputTree, analysed: &Analysed, path: &str, node: Node) -> BuildResult<()> {
+    tree.insert(&format!("{WORKING_DIRECTORY}/{path}"), node)
+        .map_err(|error| analysed.declared.malformed(path, error.to_string()))
+}
+
+fn node(content: &TraceContent) -> Node {
+    match content {
+        TraceContent::File { digest, executable } => Node::File {
+            digest: *digest,
+            executable: *executable,
+        },
+        TraceContent::Directory { tree } => Node::Directory { digest: *tree },
+        TraceContent::Symlink { target } => Node::Symlink {
+            target: target.clone(),
+        },
+    }
+}
+
+fn source(
+    ctx: &Context,
+    analysed: &Analysed,
+    path: &str,
+    written: &str,
+    file: Result<Result<SourceFile, Arc<TreeError>>, EngineError>,
+) -> BuildResult<Node> {
+    let session = ctx.data::<Arc<Session>>();
+    let place = || analysed.declared.package.place_of(written);
+    let unreadable = |error| {
+        Arc::new(BuildError::Source {
+            label: analysed.declared.label.clone(),
+            place: Some(place()),
+            error,
+        })
+    };
+    let file = flatten(file.map(|file| file.map_err(unreadable)))?;
+    if !session.tree.is_tracked(path) {
+        session.warn(
+            place(),
+            format!("`{path}` is not tracked: `git add {path}`, or no other clone has it"),
+        );
+    }
+    Ok(Node::File {
+        digest: file.digest,
+        executable: file.executable,
+    })
+}
+
+fn pinned(
+    ctx: &Context,
+    analysed: &Analysed,
+    path: &str,
+    digest: &Digest,
+    urls: &[String],
+) -> BuildResult<Node> {
+    let store = &ctx.data::<Arc<Session>>().services.store;
+    if !store.contains(digest).map_err(BuildError::Store)? {
+        let sha256 = digest.sha256().to_string();
+        return Err(Arc::new(BuildError::NotPinned {
+            place: Some(analysed.declared.package.place_of(&sha256)),
+            path: path.to_owned(),
+            sha256,
+            urls: urls.to_vec(),
+        }));
+    }
+    Ok(Node::File {
+        digest: *digest,
+        executable: false,
+    })
+}

@@ -1,0 +1,177 @@
+//! A step that nobody's claim stands for runs in the executor.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use straylight_exec::{ExecError, Outcome, Status, Trace};
+use straylight_odb::{ContentStore as _, Digest, StoreError, layout};
+
+use crate::analyse::Analysed;
+use crate::claims::Claim;
+use crate::error::{ActionFailure, BuildError, BuildResult};
+use crate::observer::Event;
+use crate::perform::{Prepared, exec_error};
+use crate::session::Session;
+
+/// Runs a step, and keeps what it made, the trace and a claim.
+pub(crate) async fn run(
+    session: &Session,
+    analysed: &Analysed,
+    prepared: &Prepared,
+) -> BuildResult<Claim> {
+    let services = &session.services;
+    let declared = &analysed.declared;
+    let Some(executor) = services.executor.clone() else {
+        return Err(Arc::new(BuildError::Unknown {
+            label: declared.label.clone(),
+            step: prepared.step.clone(),
+            action: prepared.action.digest,
+        }));
+    };
+    let cancelled = || Arc::new(BuildError::Cancelled);
+    let _permit = session.permits.acquire().await.map_err(|_| cancelled())?;
+    if session.is_stopped() {
+        return Err(cancelled());
+    }
+    keep_request(session, prepared)?;
+    services.observer.event(Event::Started {
+        label: &declared.label,
+        step: &prepared.step,
+    });
+    let start = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| {
+            u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+        });
+    let (request, cancellation) = (prepared.action.request(), services.cancellation.clone());
+    let runner = Arc::clone(&executor);
+    let outcome = tokio::task::spawn_blocking(move || runner.execute(&request, &cancellation))
+        .await
+        .map_err(|error| BuildError::Internal(error.to_string()))?
+        .map_err(|error| refused(analysed, prepared, error))?;
+    session.executed.fetch_add(1, Ordering::Relaxed);
+    let failure = failure(analysed, prepared, &outcome);
+    services.observer.event(Event::Finished {
+        label: &declared.label,
+        step: &prepared.step,
+        succeeded: failure.is_none(),
+        wall: outcome.usage.wall,
+        stderr: if failure.is_none() {
+            &outcome.stderr
+        } else {
+            &[]
+        },
+    });
+    if let Some(error) = failure {
+        return Err(Arc::new(error));
+    }
+    let description = executor.description();
+    let trace = Trace::of(
+        &prepared.action.request(),
+        &outcome,
+        &description,
+        &[],
+        start,
+    );
+    let claim = Claim {
+        outputs: trace.outputs.clone(),
+        trace: trace.sha256(),
+        isolation: description.isolation.as_str().to_owned(),
+    };
+    keep_result(session, prepared, &outcome, &trace, &claim).map_err(BuildError::Store)?;
+    Ok(claim)
+}
+
+/// Stores what an executor reads, and what another one would ask for.
+fn keep_request(session: &Session, prepared: &Prepared) -> BuildResult<()> {
+    let store = &*session.services.store;
+    prepared.tree.write(store).map_err(exec_error)?;
+    store
+        .write(&prepared.action.command_bytes)
+        .map_err(BuildError::Store)?;
+    store
+        .write(&prepared.action.bytes)
+        .map_err(BuildError::Store)?;
+    Ok(())
+}
+
+fn keep_result(
+    session: &Session,
+    prepared: &Prepared,
+    outcome: &Outcome,
+    trace: &Trace,
+    claim: &Claim,
+) -> Result<(), StoreError> {
+    let services = &session.services;
+    services.store.write(&outcome.stdout)?;
+    services.store.write(&outcome.stderr)?;
+    let key = layout::trace(claim.trace);
+    services.store.write_record(&key, &trace.encode())?;
+    services.claims.record(&prepared.action.digest, claim)
+}
+
+/// Says why the sandbox did not run a step.
+fn refused(analysed: &Analysed, prepared: &Prepared, error: ExecError) -> BuildError {
+    let no_toolchain = |digest: Digest, reason: String| BuildError::NoToolchain {
+        label: analysed.declared.label.clone(),
+        sha256: digest.sha256().to_string(),
+        reason,
+    };
+    match error {
+        ExecError::MissingBlob(digest) if prepared.action.request().toolchain == Some(digest) => {
+            no_toolchain(digest, "it is not in the store".to_owned())
+        }
+        ExecError::MissingBlob(digest) => BuildError::Lost(digest),
+        ExecError::Toolchain { digest, reason } => no_toolchain(digest, reason),
+        error => BuildError::Exec(error),
+    }
+}
+
+/// Returns what is wrong with a run, if anything is.
+fn failure(analysed: &Analysed, prepared: &Prepared, outcome: &Outcome) -> Option<BuildError> {
+    let list = |paths: &[String]| {
+        let shown = paths.iter().take(3).map(|path| format!("`{path}`"));
+        let text = shown.collect::<Vec<_>>().join(", ");
+        match paths.len().checked_sub(4) {
+            Some(more) => format!("{text} and {} more", more + 1),
+            None => text,
+        }
+    };
+    let reason = match outcome.status {
+        Status::Cancelled => return Some(BuildError::Cancelled),
+        Status::TimedOut => {
+            let timeout = prepared.action.request().timeout;
+            let limit = timeout.unwrap_or_default().as_secs();
+            format!("took longer than {limit} s")
+        }
+        Status::Signaled(signal) => format!("was ended by signal {signal}"),
+        Status::Exited(0) if !outcome.missing.is_empty() => {
+            format!("did not make {}", list(&outcome.missing))
+        }
+        Status::Exited(0) if !outcome.undeclared.is_empty() => {
+            format!(
+                "made {}, which it does not declare",
+                list(&outcome.undeclared)
+            )
+        }
+        Status::Exited(0) if !outcome.rejected.is_empty() => {
+            let rejected = &outcome.rejected[0];
+            format!(
+                "made `{}`, which cannot be kept: {}",
+                rejected.path, rejected.reason
+            )
+        }
+        Status::Exited(0) => return None,
+        Status::Exited(code) => format!("failed with exit code {code}"),
+    };
+    Some(BuildError::Action(Box::new(ActionFailure {
+        label: analysed.declared.label.clone(),
+        configuration: analysed.declared.configuration,
+        step: prepared.step.clone(),
+        reason,
+        command: prepared.action.command.arguments.clone(),
+        stdout: outcome.stdout.clone(),
+        stderr: outcome.stderr.clone(),
+    })))
+}
