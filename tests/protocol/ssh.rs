@@ -235,7 +235,7 @@ fn another_key_is_not_let_in() {
 #[test]
 fn a_damaged_pack_is_not_served_and_the_operator_is_told() {
     let environment = TestEnvironment::new();
-    let repo = project(&environment);
+    project(&environment);
     let packs = environment.root().join("bucket/git/team/project/pack");
     for entry in fs::read_dir(packs).unwrap() {
         let path = entry.unwrap().path();
