@@ -69,7 +69,9 @@ mod value;
 pub use error::Error;
 pub use evaluator::{Evaluated, Evaluator, Value};
 pub use from_value::{DecodeError, from_value};
-pub use import::{Chain, EmbeddedLibrary, Import, ImportError, Importer, MemoryImporter};
+pub use import::{
+    Chain, EmbeddedLibrary, Import, ImportError, Importer, MemoryImporter, Request, Response,
+};
 pub use limits::{Limits, Stop};
 pub use literals::{Span, text_literals};
 pub use location::Location;

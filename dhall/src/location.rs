@@ -121,6 +121,35 @@ impl Location {
         matches!(self, Self::Remote(_) | Self::Missing)
     }
 
+    /// Returns the scheme and the host of a URL, with the port if it is
+    /// written: `https://example.com`. Never the user's name or password.
+    pub(crate) fn origin(&self) -> Option<String> {
+        let (scheme, host) = self.scheme_and_host()?;
+        Some(format!("{scheme}://{host}"))
+    }
+
+    /// Returns the host and the port of a URL: `example.com:443`.
+    pub(crate) fn host_and_port(&self) -> Option<String> {
+        let (scheme, host) = self.scheme_and_host()?;
+        // The colons of an IPv6 address are between brackets.
+        let name = host.rfind(']').map_or(0, |at| at + 1);
+        let default = if scheme == "https" { "443" } else { "80" };
+        Some(match host[name..].split_once(':') {
+            Some((_, "")) => format!("{host}{default}"),
+            Some(_) => host.to_owned(),
+            None => format!("{host}:{default}"),
+        })
+    }
+
+    fn scheme_and_host(&self) -> Option<(&str, &str)> {
+        let Self::Remote(url) = self else {
+            return None;
+        };
+        let (scheme, authority) = split_url(url).origin.split_once("://")?;
+        let host = authority.rsplit_once('@').map_or(authority, |(_, h)| h);
+        Some((scheme, host))
+    }
+
     /// Returns the location as `as Location` shows it: alternative, text.
     pub(crate) fn describe(&self) -> (&'static str, Option<String>) {
         match self {
@@ -211,5 +240,30 @@ mod tests {
         assert_eq!(url.chain(&target), Location::Absolute("/etc/d".to_owned()));
         let target = local(Prefix::Home, "x");
         assert_eq!(url.chain(&target).to_string(), "~/x");
+    }
+
+    #[test]
+    fn origins_have_no_secrets_and_hosts_have_ports() {
+        let cases = [
+            (
+                "https://example.com/a/b",
+                "https://example.com",
+                "example.com:443",
+            ),
+            (
+                "http://example.com/",
+                "http://example.com",
+                "example.com:80",
+            ),
+            ("https://u:p@a.b:8/x@y:9", "https://a.b:8", "a.b:8"),
+            ("https://[::1]/x", "https://[::1]", "[::1]:443"),
+            ("https://[::1]:80/x", "https://[::1]:80", "[::1]:80"),
+        ];
+        for (url, origin, host) in cases {
+            let url = Location::Remote(url.to_owned());
+            assert_eq!(url.origin().as_deref(), Some(origin));
+            assert_eq!(url.host_and_port().as_deref(), Some(host));
+        }
+        assert_eq!(Location::Env("X".to_owned()).origin(), None);
     }
 }

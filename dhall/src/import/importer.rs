@@ -26,6 +26,80 @@ pub trait Importer: Send + Sync {
         location: &Location,
         sha256: Option<[u8; 32]>,
     ) -> Result<Option<Arc<[u8]>>, ImportError>;
+
+    /// Answers an import that may carry headers.
+    ///
+    /// The evaluator calls this one. An importer that speaks to hosts
+    /// implements it, sends the headers and returns those of the answer; for
+    /// one that has its own store, [`Importer::read`] is enough. An answer
+    /// without headers allows a text of another origin nothing: see
+    /// [`Response::headers`].
+    ///
+    /// # Errors
+    /// [`ImportError`] when the location is refused or cannot be read.
+    fn fetch(&self, request: &Request<'_>) -> Result<Option<Response>, ImportError> {
+        let bytes = self.read(request.location, request.sha256)?;
+        Ok(bytes.map(Response::from))
+    }
+
+    /// Returns the binary form whose sha256 this is, wherever it comes from.
+    ///
+    /// It is asked for before the location of a pinned import, and before the
+    /// headers of one are evaluated: what is known needs no request.
+    ///
+    /// # Errors
+    /// [`ImportError`] when the import must not go on. A cache that cannot be
+    /// read is no reason for that.
+    fn cached(&self, _sha256: &[u8; 32]) -> Result<Option<Arc<[u8]>>, ImportError> {
+        Ok(None)
+    }
+
+    /// Offers the binary form of a pinned import, whose sha256 was checked.
+    fn store(&self, _sha256: &[u8; 32], _normal_form: &[u8]) {}
+
+    /// Returns where the user's headers for hosts may be, as the standard's
+    /// `env:DHALL_HEADERS`; the first that is there counts. By default, none.
+    ///
+    /// What is there has the type `List { mapKey : Text, mapValue : H }`: keys
+    /// are `host:port`, and `H` is a type of headers.
+    fn origin_headers(&self) -> Vec<Location> {
+        Vec::new()
+    }
+}
+
+/// What an import asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// Where it is.
+    pub location: &'a Location,
+    /// The semantic hash that it is pinned to.
+    pub sha256: Option<[u8; 32]>,
+    /// The headers to send, names and values; both are valid in HTTP. Empty
+    /// unless the location is remote.
+    pub headers: &'a [(String, String)],
+    /// The scheme and the host of the text that imports, if it is remote:
+    /// `https://example.com`.
+    pub origin: Option<&'a str>,
+}
+
+/// What an importer found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Response {
+    /// The content.
+    pub bytes: Arc<[u8]>,
+    /// The headers of a host's answer, with repetitions. A remote text may
+    /// only import from another host whose `Access-Control-Allow-Origin`
+    /// allows it.
+    pub headers: Vec<(String, String)>,
+}
+
+impl From<Arc<[u8]>> for Response {
+    fn from(bytes: Arc<[u8]>) -> Self {
+        Self {
+            bytes,
+            headers: Vec::new(),
+        }
+    }
 }
 
 /// Why an import was not read. Absence is not an error.
@@ -122,9 +196,37 @@ impl Importer for Chain {
         location: &Location,
         sha256: Option<[u8; 32]>,
     ) -> Result<Option<Arc<[u8]>>, ImportError> {
+        self.first(|importer| importer.read(location, sha256))
+    }
+
+    fn fetch(&self, request: &Request<'_>) -> Result<Option<Response>, ImportError> {
+        self.first(|importer| importer.fetch(request))
+    }
+
+    fn cached(&self, sha256: &[u8; 32]) -> Result<Option<Arc<[u8]>>, ImportError> {
+        self.first(|importer| importer.cached(sha256))
+    }
+
+    fn store(&self, sha256: &[u8; 32], normal_form: &[u8]) {
         for importer in &self.0 {
-            if let Some(bytes) = importer.read(location, sha256)? {
-                return Ok(Some(bytes));
+            importer.store(sha256, normal_form);
+        }
+    }
+
+    fn origin_headers(&self) -> Vec<Location> {
+        let locations = self.0.iter().map(|importer| importer.origin_headers());
+        locations.flatten().collect()
+    }
+}
+
+impl Chain {
+    fn first<T>(
+        &self,
+        ask: impl Fn(&dyn Importer) -> Result<Option<T>, ImportError>,
+    ) -> Result<Option<T>, ImportError> {
+        for importer in &self.0 {
+            if let Some(found) = ask(&**importer)? {
+                return Ok(Some(found));
             }
         }
         Ok(None)

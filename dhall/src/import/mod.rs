@@ -1,11 +1,15 @@
 //! Imports: who reads them, and how they are resolved.
 
+mod headers;
 mod importer;
+mod load;
 mod resolve;
 
 #[cfg(test)]
 pub(crate) use importer::sha256;
-pub use importer::{Chain, EmbeddedLibrary, ImportError, Importer, MemoryImporter};
+pub use importer::{
+    Chain, EmbeddedLibrary, ImportError, Importer, MemoryImporter, Request, Response,
+};
 pub(crate) use resolve::{Cache, Resolver, normal_form, semantic_hash};
 
 use crate::location::Location;

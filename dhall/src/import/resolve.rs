@@ -11,30 +11,31 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustc_hash::FxHashMap;
 
 use crate::binary;
-use crate::builtin::Builtin;
 use crate::environment::Env;
 use crate::error::Error;
 use crate::evaluate::Machine;
+use crate::import::headers::{Headers, no_headers};
 use crate::import::importer::sha256;
+use crate::import::load::{absent, imported, location_value, refused};
 use crate::import::{Import, Importer};
 use crate::location::Location;
 use crate::parse;
 use crate::problem::Problem;
 use crate::quote::Quoter;
-use crate::scope::Name;
-use crate::shared::Shared;
-use crate::syntax::{self, Embedded, Expr, Kind, Mode, Op, Span, Target};
+use crate::syntax::{self, Embedded, Expr, Kind, Mode, Op, Span};
 use crate::typecheck;
-use crate::value::{Inject, Lazy, Val};
+use crate::value::Val;
 
 /// A text that was imported.
 pub(crate) struct Loaded {
     pub(crate) embedded: Arc<Embedded>,
     /// Everything that it depends on, itself not included.
     pub(crate) imports: BTreeSet<Import>,
+    /// Which origins its host allows; `None` if no host was asked.
+    pub(super) allowed: Option<Vec<String>>,
 }
 
-type Key = (Location, Mode, Option<[u8; 32]>);
+type Key = (Location, Mode, Option<[u8; 32]>, Headers);
 
 /// What was imported so far, by all evaluations.
 #[derive(Default)]
@@ -53,7 +54,7 @@ impl Cache {
 }
 
 /// Why an import has no value.
-enum Failure {
+pub(super) enum Failure {
     /// Something is not there: `?` may take its other side.
     Absent(Error),
     /// Something is wrong.
@@ -67,7 +68,7 @@ impl Failure {
         }
     }
 
-    fn map(self, change: impl FnOnce(Error) -> Error) -> Self {
+    pub(super) fn map(self, change: impl FnOnce(Error) -> Error) -> Self {
         match self {
             Self::Absent(error) => Self::Absent(change(error)),
             Self::Wrong(error) => Self::Wrong(change(error)),
@@ -77,22 +78,34 @@ impl Failure {
 
 /// Resolves the imports of one evaluation.
 pub(crate) struct Resolver<'a> {
-    machine: &'a Machine,
-    importer: &'a dyn Importer,
+    pub(super) machine: &'a Machine,
+    pub(super) importer: &'a dyn Importer,
     cache: &'a Cache,
-    /// The texts that are being resolved, outermost first.
-    active: Vec<Location>,
+    /// The texts that are being resolved, with the headers that they were
+    /// asked for with; outermost first.
+    active: Vec<(Location, Headers)>,
 }
 
 /// The text whose imports are being resolved.
-struct Source<'a> {
-    location: &'a Location,
-    text: &'a Arc<str>,
-    imports: BTreeSet<Import>,
+pub(super) struct Source<'a> {
+    pub(super) location: &'a Location,
+    pub(super) text: &'a Arc<str>,
+    /// What it was asked for with, and what its relative imports are.
+    pub(super) headers: Headers,
+    pub(super) imports: BTreeSet<Import>,
 }
 
-impl Source<'_> {
-    fn wrong(&self, problem: Box<Problem>) -> Failure {
+impl<'a> Source<'a> {
+    pub(super) fn new(location: &'a Location, text: &'a Arc<str>, headers: Headers) -> Self {
+        Self {
+            location,
+            text,
+            headers,
+            imports: BTreeSet::new(),
+        }
+    }
+
+    pub(super) fn wrong(&self, problem: Box<Problem>) -> Failure {
         Failure::Wrong(Error::new(self.location, self.text, problem))
     }
 }
@@ -109,7 +122,8 @@ impl<'a> Resolver<'a> {
 
     /// Parses, resolves, checks and evaluates the text at `location`.
     pub(crate) fn load(&mut self, location: &Location, text: &Arc<str>) -> Result<Loaded, Error> {
-        self.load_text(location, text).map_err(Failure::into_error)
+        self.load_text(location, text, no_headers())
+            .map_err(Failure::into_error)
     }
 
     /// Parses a text and resolves its imports.
@@ -119,29 +133,26 @@ impl<'a> Resolver<'a> {
         location: &Location,
         text: &Arc<str>,
     ) -> Result<Expr, Error> {
-        let mut source = Source {
-            location,
-            text,
-            imports: BTreeSet::new(),
-        };
-        self.parse_and_resolve(&mut source)
+        self.parse_and_resolve(&mut Source::new(location, text, no_headers()))
             .map_err(Failure::into_error)
     }
 
     fn parse_and_resolve(&mut self, source: &mut Source<'_>) -> Result<Expr, Failure> {
         let expression = parse::parse(source.text).map_err(|problem| source.wrong(problem))?;
-        self.active.push(source.location.clone());
+        let active = (source.location.clone(), Arc::clone(&source.headers));
+        self.active.push(active);
         let resolved = self.resolve(source, &expression);
         self.active.pop();
         resolved
     }
 
-    fn load_text(&mut self, location: &Location, text: &Arc<str>) -> Result<Loaded, Failure> {
-        let mut source = Source {
-            location,
-            text,
-            imports: BTreeSet::new(),
-        };
+    pub(super) fn load_text(
+        &mut self,
+        location: &Location,
+        text: &Arc<str>,
+        headers: Headers,
+    ) -> Result<Loaded, Failure> {
+        let mut source = Source::new(location, text, headers);
         let expression = self.parse_and_resolve(&mut source)?;
         let embedded = self
             .evaluate(&expression)
@@ -149,10 +160,11 @@ impl<'a> Resolver<'a> {
         Ok(Loaded {
             embedded: Arc::new(embedded),
             imports: source.imports,
+            allowed: None,
         })
     }
 
-    fn evaluate(&self, expression: &Expr) -> Result<Embedded, Box<Problem>> {
+    pub(super) fn evaluate(&self, expression: &Expr) -> Result<Embedded, Box<Problem>> {
         let ty = typecheck::infer(self.machine, expression)?;
         let value = self.machine.eval(expression, &Env::default());
         let value = value.map_err(|stop| Problem::stopped(expression.span(), stop))?;
@@ -160,7 +172,11 @@ impl<'a> Resolver<'a> {
     }
 
     /// Replaces the imports in an expression.
-    fn resolve(&mut self, source: &mut Source<'_>, expression: &Expr) -> Result<Expr, Failure> {
+    pub(super) fn resolve(
+        &mut self,
+        source: &mut Source<'_>,
+        expression: &Expr,
+    ) -> Result<Expr, Failure> {
         if !expression.imports() {
             return Ok(expression.clone());
         }
@@ -200,7 +216,7 @@ impl<'a> Resolver<'a> {
         let embedded = if import.mode == Mode::Location {
             Arc::new(location_value(&location))
         } else {
-            self.check_import(source, import, &location, span)?;
+            check_import(source, &location, span)?;
             let loaded = self.find(source, import, &location, span)?;
             source.imports.extend(loaded.imports.iter().cloned());
             Arc::clone(&loaded.embedded)
@@ -208,43 +224,8 @@ impl<'a> Resolver<'a> {
         Ok(Expr::new(Kind::Embed(embedded), span))
     }
 
-    /// Checks what can be known of an import before it is read.
-    fn check_import(
-        &self,
-        source: &Source<'_>,
-        import: &syntax::Import,
-        location: &Location,
-        span: Span,
-    ) -> Result<(), Failure> {
-        if matches!(source.location, Location::Remote(_)) && !location.is_transparent() {
-            let message = format!("a remote text must not import `{location}`");
-            return Err(source.wrong(
-                Problem::new(span, message)
-                    .hint("what is imported from a URL can only import from URLs"),
-            ));
-        }
-        if let Target::Remote(remote) = &import.target
-            && remote.headers.is_some()
-            && import.hash.is_none()
-        {
-            let problem = Problem::new(span, "an import with headers is not supported here");
-            return Err(source.wrong(problem.hint("pin the import by its hash")));
-        }
-        if import.mode == Mode::Code && self.active.contains(location) {
-            let message = format!("`{location}` imports itself");
-            let cycle = self.active.iter().skip_while(|active| *active != location);
-            let cycle: Vec<_> = cycle.chain([location]).map(Location::to_string).collect();
-            return Err(source.wrong(
-                Problem::new(span, message)
-                    .label("this closes a cycle of imports")
-                    .note(cycle.join(" → ")),
-            ));
-        }
-        Ok(())
-    }
-
-    /// Finds an import in the cache, or reads it.
-    fn find(
+    /// Finds an import among those known, or reads it.
+    pub(super) fn find(
         &mut self,
         source: &mut Source<'_>,
         import: &syntax::Import,
@@ -256,162 +237,96 @@ impl<'a> Resolver<'a> {
             sha256: import.hash,
             found: true,
         };
-        let key = (location.clone(), import.mode, import.hash);
+        // What is pinned is the same with any headers, and needs none if it is known.
+        let headers = match self.find_pinned(source, import, location, span)? {
+            Some(loaded) => {
+                source.imports.insert(record);
+                return Ok(loaded);
+            }
+            None => self.inline_headers(source, import, location)?,
+        };
+        self.check_cycle(source, import, location, &headers, span)?;
+        let key = match import.hash {
+            Some(_) => (location.clone(), import.mode, import.hash, no_headers()),
+            None => (location.clone(), import.mode, None, Arc::clone(&headers)),
+        };
         if let Some(loaded) = self.cache.get(&key) {
+            Self::check_origin(source, location, loaded.allowed.as_deref(), span)?;
             source.imports.insert(record);
             return Ok(loaded);
         }
-        let Some(bytes) = self.read(source, location, import.hash, span)? else {
-            record.found = false;
-            source.imports.insert(record);
+        let found = self.fetch(source, import, location, headers, span)?;
+        record.found = found.is_some();
+        source.imports.insert(record);
+        let Some(loaded) = found.map(Arc::new) else {
             return Err(Failure::Absent(absent(source, location, span)));
         };
-        source.imports.insert(record);
-        let loaded = self
-            .load_import(source, import, location, &bytes, span)
-            .map_err(|failure| {
-                failure.map(|error| error.imported_from(source.location, source.text, span))
-            })?;
-        // The bytes of a binary form have been compared with the hash already.
-        if let Some(expected) = import.hash.filter(|hash| *hash != sha256(&bytes)) {
-            self.check_hash(source, &loaded, expected, location, span)?;
-        }
-        let loaded = Arc::new(loaded);
         self.cache.insert(key, &loaded);
         Ok(loaded)
     }
 
-    fn read(
-        &self,
-        source: &Source<'_>,
-        location: &Location,
-        hash: Option<[u8; 32]>,
-        span: Span,
-    ) -> Result<Option<Arc<[u8]>>, Failure> {
-        if *location == Location::Missing && hash.is_none() {
-            return Ok(None);
-        }
-        self.importer.read(location, hash).map_err(|error| {
-            let problem = Problem::new(span, error.to_string());
-            source.wrong(problem.hint(error.hint()))
-        })
-    }
-
-    /// Makes a value of the bytes of an import.
-    fn load_import(
+    /// Finds a pinned import among those known, and in caches of binary forms.
+    fn find_pinned(
         &mut self,
         source: &Source<'_>,
         import: &syntax::Import,
         location: &Location,
-        bytes: &Arc<[u8]>,
         span: Span,
-    ) -> Result<Loaded, Failure> {
-        if import.hash == Some(sha256(bytes)) {
-            return self.load_binary(location, bytes);
+    ) -> Result<Option<Arc<Loaded>>, Failure> {
+        let Some(hash) = import.hash else {
+            return Ok(None);
+        };
+        let key = (location.clone(), import.mode, Some(hash), no_headers());
+        if let Some(loaded) = self.cache.get(&key) {
+            Self::check_origin(source, location, loaded.allowed.as_deref(), span)?;
+            return Ok(Some(loaded));
         }
-        if import.mode == Mode::Bytes {
-            return Ok(plain(Val::Bytes(Arc::clone(bytes)), Builtin::Bytes));
-        }
-        let text = std::str::from_utf8(bytes).map_err(|error| {
-            let message = format!("`{location}` is not UTF-8 at byte {}", error.valid_up_to());
-            source.wrong(Problem::new(span, message))
-        })?;
-        if import.mode == Mode::Text {
-            return Ok(plain(Val::text(text), Builtin::Text));
-        }
-        self.load_text(location, &Arc::from(text))
+        let cached = self.importer.cached(&hash);
+        let cached = cached.map_err(|error| refused(source, &error, span))?;
+        // A cache is not trusted: what does not have the hash is not there.
+        let Some(bytes) = cached.filter(|bytes| sha256(bytes) == hash) else {
+            return Ok(None);
+        };
+        let loaded = self.load_binary(location, &bytes);
+        let loaded = Arc::new(loaded.map_err(|failure| imported(failure, source, span))?);
+        self.cache.insert(key, &loaded);
+        Ok(Some(loaded))
     }
 
-    /// Loads a normal form whose bytes are already known to have its hash.
-    fn load_binary(&self, location: &Location, bytes: &[u8]) -> Result<Loaded, Failure> {
-        let wrong = |problem| Failure::Wrong(Error::general(location, problem));
-        let expression = binary::decode(bytes).map_err(|error| {
-            wrong(Problem::new(
-                Span::NONE,
-                format!("this is not Dhall in binary form: {error}"),
-            ))
-        })?;
-        if expression.imports() {
-            let problem = Problem::new(Span::NONE, "a normal form has imports");
-            return Err(wrong(problem));
-        }
-        let embedded = self.evaluate(&expression).map_err(wrong)?;
-        Ok(Loaded {
-            embedded: Arc::new(embedded),
-            imports: BTreeSet::new(),
-        })
-    }
-
-    fn check_hash(
+    fn check_cycle(
         &self,
         source: &Source<'_>,
-        loaded: &Loaded,
-        expected: [u8; 32],
+        import: &syntax::Import,
         location: &Location,
+        headers: &Headers,
         span: Span,
     ) -> Result<(), Failure> {
-        let hash = semantic_hash(self.machine, &loaded.embedded.value);
-        let found = hash.map_err(|stop| source.wrong(Problem::stopped(span, stop)))?;
-        if found == expected {
+        let is_this = |(at, with): &(Location, Headers)| at == location && with == headers;
+        if import.mode != Mode::Code || !self.active.iter().any(is_this) {
             return Ok(());
         }
-        let hex = |hash: &[u8]| data_encoding::HEXLOWER.encode(hash);
-        let message = format!("`{location}` does not have the hash that it is pinned to");
+        let message = format!("`{location}` imports itself");
+        let cycle = self.active.iter().skip_while(|active| !is_this(active));
+        let cycle = cycle.map(|(location, _)| location).chain([location]);
+        let cycle: Vec<_> = cycle.map(Location::to_string).collect();
         Err(source.wrong(
             Problem::new(span, message)
-                .label("its content has changed, or the pin is wrong")
-                .note(format!("expected sha256:{}", hex(&expected)))
-                .note(format!("found    sha256:{}", hex(&found)))
-                .hint("if the new content is right, pin the hash that was found"),
+                .label("this closes a cycle of imports")
+                .note(cycle.join(" → ")),
         ))
     }
 }
 
-fn absent(source: &Source<'_>, location: &Location, span: Span) -> Error {
-    let message = match location {
-        Location::Missing => "`missing` is never there".to_owned(),
-        location => format!("`{location}` is not there"),
-    };
-    let hint = match location {
-        Location::File(_) => "check the path: it is relative to the file that imports it",
-        Location::Env(_) => "set the variable, or give another value with `?`",
-        _ => "check it, or give another value with `?`",
-    };
-    Error::new(
-        source.location,
-        source.text,
-        Problem::new(span, message).hint(hint),
-    )
-}
-
-fn plain(value: Val, ty: Builtin) -> Loaded {
-    Loaded {
-        embedded: Arc::new(Embedded {
-            value,
-            ty: Val::Builtin(ty),
-        }),
-        imports: BTreeSet::new(),
+/// Refuses what depends on the machine where everyone must see the same.
+fn check_import(source: &Source<'_>, location: &Location, span: Span) -> Result<(), Failure> {
+    if matches!(source.location, Location::Remote(_)) && !location.is_transparent() {
+        let message = format!("a remote text must not import `{location}`");
+        return Err(source.wrong(
+            Problem::new(span, message)
+                .hint("what is imported from a URL can only import from URLs"),
+        ));
     }
-}
-
-/// Returns the value of an import `as Location`.
-fn location_value(location: &Location) -> Embedded {
-    let text = || Some(Lazy::Now(Val::Builtin(Builtin::Text)));
-    let union = Shared::new(vec![
-        (Name::from("Environment"), text()),
-        (Name::from("Local"), text()),
-        (Name::from("Missing"), None),
-        (Name::from("Remote"), text()),
-    ]);
-    let (label, payload) = location.describe();
-    Embedded {
-        value: Val::Inject(Shared::new(Inject {
-            union: union.clone(),
-            label: Name::from(label),
-            payload: payload.map(|text| Lazy::Now(Val::text(text))),
-        })),
-        ty: Val::Union(union),
-    }
+    Ok(())
 }
 
 /// Returns the binary form of the α-β-normal form of a closed value.

@@ -1,7 +1,9 @@
 //! Tests of the language as a whole.
 
 mod acceptance;
+mod headers;
 mod host;
+mod hosts;
 mod imports;
 mod language;
 mod limits;
