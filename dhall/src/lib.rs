@@ -6,8 +6,8 @@
 //! exactly as the standard says, because a hash is the identity of what it
 //! names.
 //!
-//! This crate knows nothing of builds, of git or of files: the host decides
-//! what an import may read. Every evaluation has [`Limits`]; no input makes it
+//! This crate knows nothing of builds or of git, and reads nothing by itself:
+//! the host decides what an import may read, and says so with its [`Importer`]. Every evaluation has [`Limits`]; no input makes it
 //! panic, overflow its stack or use up the machine.
 //!
 //! ```
@@ -70,7 +70,8 @@ pub use error::Error;
 pub use evaluator::{Evaluated, Evaluator, Value};
 pub use from_value::{DecodeError, from_value};
 pub use import::{
-    Chain, EmbeddedLibrary, Import, ImportError, Importer, MemoryImporter, Request, Response,
+    CacheWarning, Chain, DiskCache, EmbeddedLibrary, FileTree, Import, ImportError, Importer,
+    MemoryImporter, Request, Response,
 };
 pub use limits::{Limits, Stop};
 pub use literals::{Span, text_literals};

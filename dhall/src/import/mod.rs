@@ -1,16 +1,21 @@
 //! Imports: who reads them, and how they are resolved.
 
+mod disk;
+mod files;
 mod headers;
 mod importer;
 mod load;
 mod resolve;
+mod tree;
 
+pub use disk::{CacheWarning, DiskCache};
 #[cfg(test)]
 pub(crate) use importer::sha256;
 pub use importer::{
     Chain, EmbeddedLibrary, ImportError, Importer, MemoryImporter, Request, Response,
 };
 pub(crate) use resolve::{Cache, Resolver, normal_form, semantic_hash};
+pub use tree::FileTree;
 
 use crate::location::Location;
 

@@ -1,6 +1,7 @@
 //! Tests of the language as a whole.
 
 mod acceptance;
+mod files;
 mod headers;
 mod host;
 mod hosts;

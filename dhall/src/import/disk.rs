@@ -1,0 +1,185 @@
+//! The standard's cache of pinned imports, shared with other implementations.
+//!
+//! An entry is a file `1220<sha256 in hexadecimal>` whose content is the
+//! binary form of the α-β-normal form, which has that sha256. Entries are
+//! verified whenever they are read, and replaced as a whole: a reader sees an
+//! old entry, a new one or none. The cache never fails an evaluation; what is
+//! wrong with it is kept as [`CacheWarning`]s.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::import::files;
+use crate::import::importer::{ImportError, Importer, sha256};
+use crate::location::Location;
+
+/// Caches pinned imports in a folder. Put it into a
+/// [`Chain`](crate::Chain) with what reads the imports that are not there.
+#[derive(Debug)]
+pub struct DiskCache {
+    /// Where entries are looked for, and written to the first that lets us.
+    folders: Vec<PathBuf>,
+    warnings: Mutex<Vec<CacheWarning>>,
+}
+
+/// What is wrong with a cache. Nothing depends on it but time.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CacheWarning {
+    /// The content of an entry did not have its hash; it is made again.
+    #[error("`{}` did not have the content that its name says, and is discarded", path.display())]
+    Wrong {
+        /// The entry.
+        path: PathBuf,
+    },
+    /// An entry is there and cannot be read.
+    #[error("cannot read `{}`: {message}", path.display())]
+    Unreadable {
+        /// The entry.
+        path: PathBuf,
+        /// What the operating system says.
+        message: String,
+    },
+    /// Nothing can be kept in a folder.
+    #[error("cannot cache imports in `{}`: {message}", path.display())]
+    Unwritable {
+        /// The folder.
+        path: PathBuf,
+        /// What the operating system says.
+        message: String,
+    },
+}
+
+impl DiskCache {
+    /// Returns the cache in a folder. It is made when there is an entry.
+    #[must_use]
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self::in_folders(vec![folder.into()])
+    }
+
+    /// Returns the cache that the standard says for these environment
+    /// variables: `$XDG_CACHE_HOME/dhall`, else `~/.cache/dhall`. `None` if
+    /// they name no absolute folder.
+    #[must_use]
+    pub fn of_user(variable: impl Fn(&str) -> Option<OsString>) -> Option<Self> {
+        let home = if cfg!(windows) {
+            variable("LOCALAPPDATA").map(PathBuf::from)
+        } else {
+            variable("HOME").map(|home| PathBuf::from(home).join(".cache"))
+        };
+        let caches = [variable("XDG_CACHE_HOME").map(PathBuf::from), home];
+        let folders: Vec<_> = caches
+            .into_iter()
+            .flatten()
+            .filter(|cache| cache.is_absolute())
+            .map(|cache| cache.join("dhall"))
+            .collect();
+        (!folders.is_empty()).then(|| Self::in_folders(folders))
+    }
+
+    fn in_folders(folders: Vec<PathBuf>) -> Self {
+        Self {
+            folders,
+            warnings: Mutex::default(),
+        }
+    }
+
+    /// Returns what was wrong since this was asked last, each once.
+    pub fn take_warnings(&self) -> Vec<CacheWarning> {
+        std::mem::take(&mut *self.warnings.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn warn(&self, warning: CacheWarning) {
+        let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        if !warnings.contains(&warning) {
+            warnings.push(warning);
+        }
+    }
+
+    /// Returns an entry that is what its name says.
+    fn verified(&self, path: PathBuf, hash: &[u8; 32]) -> Option<Arc<[u8]>> {
+        match files::read(&path) {
+            Ok(Some(bytes)) if sha256(&bytes) == *hash => Some(bytes.into()),
+            Ok(None) => None,
+            Ok(Some(_)) => {
+                // If it stays, the new entry replaces it.
+                let _ = fs::remove_file(&path);
+                self.warn(CacheWarning::Wrong { path });
+                None
+            }
+            Err(error) => {
+                let message = error.to_string();
+                self.warn(CacheWarning::Unreadable { path, message });
+                None
+            }
+        }
+    }
+}
+
+impl Importer for DiskCache {
+    fn read(
+        &self,
+        _location: &Location,
+        sha256: Option<[u8; 32]>,
+    ) -> Result<Option<Arc<[u8]>>, ImportError> {
+        match sha256 {
+            Some(sha256) => self.cached(&sha256),
+            None => Ok(None),
+        }
+    }
+
+    fn cached(&self, sha256: &[u8; 32]) -> Result<Option<Arc<[u8]>>, ImportError> {
+        let name = entry_name(sha256);
+        let mut paths = self.folders.iter().map(|folder| folder.join(&name));
+        Ok(paths.find_map(|path| self.verified(path, sha256)))
+    }
+
+    fn store(&self, sha256: &[u8; 32], normal_form: &[u8]) {
+        let name = entry_name(sha256);
+        for folder in &self.folders {
+            match write(folder, &name, normal_form) {
+                Ok(()) => return,
+                Err(error) => self.warn(CacheWarning::Unwritable {
+                    path: folder.clone(),
+                    message: error.to_string(),
+                }),
+            }
+        }
+    }
+}
+
+fn entry_name(sha256: &[u8; 32]) -> String {
+    format!("1220{}", data_encoding::HEXLOWER.encode(sha256))
+}
+
+/// Writes a file beside the entry, and gives it the entry's name. It need not
+/// be synced: an entry that a crash cut short does not have its hash.
+fn write(folder: &Path, name: &str, content: &[u8]) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    let (temporary, mut file) = create_beside(folder, name)?;
+    let written = file
+        .write_all(content)
+        .and_then(|()| fs::rename(&temporary, folder.join(name)));
+    if written.is_err() {
+        let _ = fs::remove_file(&temporary);
+    }
+    written
+}
+
+/// Creates a file that no other writer has.
+fn create_beside(folder: &Path, name: &str) -> io::Result<(PathBuf, fs::File)> {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    loop {
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = folder.join(format!(".{name}.{}.{count}", std::process::id()));
+        match fs::File::create_new(&path) {
+            Ok(file) => return Ok((path, file)),
+            // A process with this id did not live to the end of its write.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
