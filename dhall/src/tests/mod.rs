@@ -2,6 +2,7 @@
 
 mod acceptance;
 mod files;
+mod fuzz;
 mod headers;
 mod host;
 mod hosts;
