@@ -133,10 +133,10 @@ impl ImportError {
     }
 }
 
-/// Texts by their location.
+/// Texts by their location, with the headers of an answer if they need some.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryImporter {
-    texts: HashMap<Location, Arc<[u8]>>,
+    responses: HashMap<Location, Response>,
 }
 
 impl MemoryImporter {
@@ -155,7 +155,13 @@ impl MemoryImporter {
 
     /// Sets the content of a location.
     pub fn insert(&mut self, location: Location, content: impl Into<Vec<u8>>) {
-        self.texts.insert(location, content.into().into());
+        let bytes: Arc<[u8]> = content.into().into();
+        self.insert_response(location, Response::from(bytes));
+    }
+
+    /// Sets what a location answers, with its headers.
+    pub fn insert_response(&mut self, location: Location, response: Response) {
+        self.responses.insert(location, response);
     }
 }
 
@@ -165,7 +171,12 @@ impl Importer for MemoryImporter {
         location: &Location,
         _sha256: Option<[u8; 32]>,
     ) -> Result<Option<Arc<[u8]>>, ImportError> {
-        Ok(self.texts.get(location).cloned())
+        let response = self.responses.get(location);
+        Ok(response.map(|response| Arc::clone(&response.bytes)))
+    }
+
+    fn fetch(&self, request: &Request<'_>) -> Result<Option<Response>, ImportError> {
+        Ok(self.responses.get(request.location).cloned())
     }
 }
 

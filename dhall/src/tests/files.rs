@@ -111,6 +111,9 @@ fn links_do_not_leave_a_tree() {
     link("nowhere", "dangling");
     link("itself", "itself");
     link("/dev/zero", "device");
+    let socket = folder.path().join("root/socket");
+    let _socket = std::os::unix::net::UnixListener::bind(socket).expect("a socket");
+    assert!(message(root(&folder), "./socket ? 5").contains("it is not a file"));
     assert_eq!(evaluate(root(&folder), "./inside").expect("a value"), "1");
     for path in ["./file", "./folder/c.dhall", "./device"] {
         assert!(

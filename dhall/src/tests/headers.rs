@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use crate::{Error, Evaluator, ImportError, Importer, Location, Request, Response};
+use crate::{
+    Chain, Error, Evaluator, ImportError, Importer, Location, MemoryImporter, Request, Response,
+};
 
 /// Hosts whose texts are given; remembers what each request sent.
 #[derive(Default)]
@@ -249,4 +251,43 @@ fn another_origin_must_allow_an_import() {
         let (value, _) = Hosts::new(&texts).allow(B, allowed).evaluate(A);
         assert_eq!(value.is_ok(), works, "{allowed:?}");
     }
+}
+
+#[test]
+fn what_needs_no_host_needs_no_leave() {
+    let value = "\\(x : Bool) -> x";
+    let evaluator = Evaluator::new(Arc::new(MemoryImporter::new()));
+    let value = evaluator
+        .evaluate(&location("x"), value)
+        .expect("a value")
+        .value;
+    let hash = data_encoding::HEXLOWER.encode(&value.hash().expect("a hash"));
+    let evaluate = |response: Response| {
+        let mut importer = MemoryImporter::new();
+        importer.insert(location(A), format!("{B} sha256:{hash}"));
+        importer.insert_response(location(B), response);
+        // In a chain, as hosts use importers.
+        let chain = Chain(vec![Arc::new(MemoryImporter::new()), Arc::new(importer)]);
+        let evaluated = Evaluator::new(Arc::new(chain)).evaluate(&location("main.dhall"), A);
+        evaluated.map(|it| it.value.to_string())
+    };
+    let response = |bytes: &[u8], headers: &[(&str, &str)]| Response {
+        bytes: bytes.into(),
+        headers: headers
+            .iter()
+            .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))
+            .collect(),
+    };
+    // The binary form is what its hash says, whoever has it; a source is read.
+    let binary = value.encode().expect("bytes");
+    evaluate(response(&binary, &[])).expect("known by its hash");
+    let source = b"\\(y : Bool) -> y";
+    let error = evaluate(response(source, &[])).expect_err("not allowed");
+    assert!(error.to_string().contains("does not allow"), "{error}");
+    assert!(
+        error
+            .details()
+            .any(|note| note.contains("has no `Access-Control-Allow-Origin`"))
+    );
+    evaluate(response(source, &[("Access-Control-Allow-Origin", "*")])).expect("allowed");
 }
