@@ -562,23 +562,25 @@ impl Printer {
         }
     }
 
+    /// Writes the items on lines of their own. What has none fits nowhere
+    /// better, and has a form of its own: `{=}`.
     fn broken_list(&mut self, kind: &Kind, indent: usize) {
         match kind {
-            Kind::Record(fields) => {
+            Kind::Record(fields) if !fields.is_empty() => {
                 self.lines(['{', ',', '}'], fields, indent, |printer, (name, value)| {
                     printer.field_label(name);
                     printer.put(" = ");
                     printer.layout(value, Level::EXPRESSION, indent + 6);
                 });
             }
-            Kind::RecordType(fields) => {
+            Kind::RecordType(fields) if !fields.is_empty() => {
                 self.lines(['{', ',', '}'], fields, indent, |printer, (name, ty)| {
                     printer.field_label(name);
                     printer.put(" : ");
                     printer.layout(ty, Level::EXPRESSION, indent + 6);
                 });
             }
-            Kind::Union(alternatives) => {
+            Kind::Union(alternatives) if !alternatives.is_empty() => {
                 self.lines(
                     ['<', '|', '>'],
                     alternatives,

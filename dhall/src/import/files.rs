@@ -21,6 +21,10 @@ pub(super) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
     if !metadata.is_file() {
         return Err(io::Error::other("it is not a file"));
     }
+    if metadata.len() > LARGEST {
+        return Err(io::Error::from(io::ErrorKind::FileTooLarge));
+    }
+    // It may grow while it is read.
     let mut bytes = Vec::new();
     fs::File::open(path)?
         .take(LARGEST + 1)

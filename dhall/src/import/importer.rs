@@ -33,7 +33,8 @@ pub trait Importer: Send + Sync {
     /// implements it, sends the headers and returns those of the answer; for
     /// one that has its own store, [`Importer::read`] is enough. An answer
     /// without headers allows a text of another origin nothing: see
-    /// [`Response::headers`].
+    /// [`Response::headers`]. Headers are secrets of one host: a redirect to
+    /// another must not send them on.
     ///
     /// # Errors
     /// [`ImportError`] when the location is refused or cannot be read.
@@ -199,6 +200,28 @@ impl Importer for EmbeddedLibrary {
 }
 
 /// Several importers, asked in order until one has the location.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use straylight_dhall::{Chain, DiskCache, Evaluator, FileTree, Importer, Location};
+/// # fn main() -> Result<(), straylight_dhall::Error> {
+/// # let here = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/corpus/text");
+///
+/// let mut importers: Vec<Arc<dyn Importer>> = vec![Arc::new(FileTree::new(here))];
+/// let cache = DiskCache::of_user(|name| std::env::var_os(name)).map(Arc::new);
+/// if let Some(cache) = &cache {
+///     importers.insert(0, cache.clone());
+/// }
+/// let evaluator = Evaluator::new(Arc::new(Chain(importers)));
+/// let evaluated = evaluator.evaluate(&Location::File("main".to_owned()), "(./lists.dhall).n")?;
+/// assert_eq!(evaluated.value.to_string(), "3");
+/// for warning in cache.iter().flat_map(|cache| cache.take_warnings()) {
+///     eprintln!("{warning}");
+/// }
+/// # Ok(())
+/// # }
+/// ```
 pub struct Chain(pub Vec<Arc<dyn Importer>>);
 
 impl Importer for Chain {

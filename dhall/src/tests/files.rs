@@ -69,6 +69,16 @@ fn a_tree_has_its_files() {
 }
 
 #[test]
+fn a_file_is_not_larger_than_it_may_be() {
+    let folder = tree();
+    let file = fs::File::create(folder.path().join("root/large")).expect("a file");
+    // Nothing is in it: the disk keeps only its length.
+    file.set_len((128 << 20) + 1).expect("a length");
+    let error = evaluate(root(&folder), "./large as Bytes ? 0x\"\"").expect_err("too large");
+    assert_eq!(error.hint(), Some("an import has at most 134217728 bytes"));
+}
+
+#[test]
 fn a_tree_is_not_left() {
     let folder = tree();
     let secret = folder.path().join("secret");

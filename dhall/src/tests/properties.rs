@@ -266,3 +266,21 @@ fn values_are_shared_by_threads() {
         }
     });
 }
+
+#[test]
+fn what_is_empty_is_printed_after_a_long_name() {
+    let name = "n".repeat(100);
+    on_machine(|_| {
+        for text in [
+            "{ N = {=} }",
+            "{ N : {} }",
+            "< N : <> >",
+            "\\(N : {}) -> {=}",
+        ] {
+            let expression = parse(&text.replace('N', &name)).expect("it parses");
+            let printed = print(&expression);
+            let again = parse(&printed).unwrap_or_else(|problem| panic!("{printed}\n{problem:?}"));
+            assert_eq!(encode(&again), encode(&expression), "{printed}");
+        }
+    });
+}
