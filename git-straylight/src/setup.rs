@@ -12,7 +12,7 @@ use straylight_build::state::State;
 use straylight_build::tree::SourceTree;
 use straylight_build::work_tree::WorkTree;
 use straylight_build::{Builder, Mode, Options, PackagePath, Reference, Services, Triple};
-use straylight_dhall::{Chain, EmbeddedLibrary, Importer};
+use straylight_dhall::{Chain, DiskCache, EmbeddedLibrary, Importer};
 use straylight_exec::{Cancellation, Executor, NamespaceExecutor, PlainExecutor};
 use straylight_odb::LocalStore;
 use straylight_odb::repo::{Commit, Repository};
@@ -313,7 +313,12 @@ impl HowArgs {
     }
 }
 
-/// Returns what answers pinned imports: the library of this release.
+/// Returns what answers pinned imports: the library of this release, then the
+/// cache that all implementations of Dhall share. The network never does.
 pub(crate) fn pinned_imports() -> Arc<dyn Importer> {
-    Arc::new(Chain(vec![Arc::new(EmbeddedLibrary)]))
+    let mut importers: Vec<Arc<dyn Importer>> = vec![Arc::new(EmbeddedLibrary)];
+    if let Some(cache) = DiskCache::of_user(|name| std::env::var_os(name)) {
+        importers.push(Arc::new(cache));
+    }
+    Arc::new(Chain(importers))
 }

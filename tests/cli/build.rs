@@ -351,3 +351,37 @@ fn results_without_isolation_are_kept_apart() {
         "nothing to do: 1 action up to date"
     );
 }
+
+#[test]
+fn a_pinned_import_comes_from_the_cache_that_dhall_shares() {
+    let environment = TestEnvironment::new();
+    let repo = package(
+        &environment,
+        r#"it = Command.command Command.Command::{ name = "it", arguments = shell "true" ([] : List Dice.Argument) }"#,
+    );
+    let text = String::from_utf8(repo.read("it/BUILD.dhall")).unwrap();
+    // The library's own file, as somebody else would publish it.
+    let library = import("rules/command/v1.dhall");
+    let hash = library.split("sha256:").nth(1).unwrap();
+    let other = format!("https://example.com/rules.dhall sha256:{hash}");
+    repo.write(
+        "it/BUILD.dhall",
+        &text
+            .replace(&library, &other)
+            .replace("it = Other.rule", ""),
+    );
+    let missing = repo.straylight(&["targets", "//it/..."]).code(2);
+    assert!(
+        missing
+            .stderr
+            .contains("neither in the library nor in the local cache"),
+        "{}",
+        missing.stderr
+    );
+    let cache = environment.root().join("cache/dhall");
+    fs::create_dir_all(&cache).unwrap();
+    let released = crate::support::workspace().join(format!("dhall/released/{hash}.dhallb"));
+    fs::copy(released, cache.join(format!("1220{hash}"))).unwrap();
+    let found = repo.straylight(&["targets", "//it/..."]).success();
+    assert_eq!(found.stdout, "//it:it\n");
+}

@@ -45,12 +45,17 @@ impl Importer for TreeImporter {
         match location {
             Location::File(path) => self.file(path),
             Location::Remote(url) => {
-                if sha256.is_none() {
+                let Some(hash) = sha256 else {
                     return Err(unpinned(url));
-                }
+                };
+                // Only pinned URLs are looked for in a cache: what else a cache
+                // happens to hold must not decide what a build may import.
                 match self.pinned.read(location, sha256)? {
                     Some(bytes) => Ok(Some(bytes)),
-                    None => Err(unknown(url)),
+                    None => match self.pinned.cached(&hash)? {
+                        Some(bytes) => Ok(Some(bytes)),
+                        None => Err(unknown(url)),
+                    },
                 }
             }
             Location::Env(name) => Err(refused(
