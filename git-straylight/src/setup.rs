@@ -172,7 +172,7 @@ pub(crate) struct HowArgs {
     keep_going: bool,
     /// How commands are kept from what they do not declare. Results that were
     /// made with `none` are used only with `none`.
-    #[arg(long, value_enum, default_value_t = Isolation::Namespace)]
+    #[arg(long, value_enum, default_value_t = Isolation::Namespaces)]
     isolation: Isolation,
     /// Name every command that ran.
     #[arg(short, long)]
@@ -188,7 +188,7 @@ enum ModeArg {
 #[derive(ValueEnum, Clone, Copy, Debug)]
 enum Isolation {
     /// Linux namespaces: declared inputs, no network.
-    Namespace,
+    Namespaces,
     /// None: commands can read all that this user can.
     None,
 }
@@ -300,14 +300,14 @@ impl HowArgs {
     /// Returns the name that builder ids carry.
     pub(crate) fn isolation_name(&self) -> &'static str {
         match self.isolation {
-            Isolation::Namespace => straylight_exec::Isolation::Namespaces.as_str(),
+            Isolation::Namespaces => straylight_exec::Isolation::Namespaces.as_str(),
             Isolation::None => straylight_exec::Isolation::None.as_str(),
         }
     }
 
     fn executor(&self, store: &Arc<LocalStore>) -> Result<Arc<dyn Executor>> {
         Ok(match self.isolation {
-            Isolation::Namespace => Arc::new(NamespaceExecutor::new(Arc::clone(store))?),
+            Isolation::Namespaces => Arc::new(NamespaceExecutor::new(Arc::clone(store))?),
             Isolation::None => Arc::new(PlainExecutor::new(Arc::clone(store))?),
         })
     }
