@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use straylight_exec::{ExecError, Outcome, Status, Trace};
+use straylight_exec::{ExecError, Executor, Outcome, Status, Trace};
 use straylight_odb::{ContentStore as _, Digest, StoreError, layout};
 
 use crate::analyse::Analysed;
@@ -35,45 +35,15 @@ pub(crate) async fn run(
         return Err(cancelled());
     }
     keep_request(session, prepared)?;
-    services.observer.event(Event::Started {
-        label: &declared.label,
-        step: &prepared.step,
-    });
     let start = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| {
             u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
         });
-    let (request, cancellation) = (prepared.action.request(), services.cancellation.clone());
-    let runner = Arc::clone(&executor);
-    let outcome = tokio::task::spawn_blocking(move || runner.execute(&request, &cancellation))
-        .await
-        .map_err(|error| BuildError::Internal(error.to_string()))?
-        .map_err(|error| refused(analysed, prepared, error))?;
-    session.executed.fetch_add(1, Ordering::Relaxed);
-    let failure = failure(analysed, prepared, &outcome);
-    services.observer.event(Event::Finished {
-        label: &declared.label,
-        step: &prepared.step,
-        succeeded: failure.is_none(),
-        wall: outcome.usage.wall,
-        stderr: if failure.is_none() {
-            &outcome.stderr
-        } else {
-            &[]
-        },
-    });
-    if let Some(error) = failure {
-        return Err(Arc::new(error));
-    }
+    let outcome = execute(session, analysed, prepared, &executor).await?;
+    let request = prepared.action.request();
     let description = executor.description();
-    let trace = Trace::of(
-        &prepared.action.request(),
-        &outcome,
-        &description,
-        &[],
-        start,
-    );
+    let trace = Trace::of(&request, &outcome, &description, &[], start);
     let claim = Claim {
         outputs: trace.outputs.clone(),
         trace: trace.sha256(),
@@ -81,6 +51,43 @@ pub(crate) async fn run(
     };
     keep_result(session, prepared, &outcome, &trace, &claim).map_err(BuildError::Store)?;
     Ok(claim)
+}
+
+/// Runs a step beside the engine's threads, and tells when it starts and ends.
+/// A command that did not keep its word is an error.
+async fn execute(
+    session: &Session,
+    analysed: &Analysed,
+    prepared: &Prepared,
+    executor: &Arc<dyn Executor>,
+) -> BuildResult<Outcome> {
+    let services = &session.services;
+    let label = &analysed.declared.label;
+    let step = &prepared.step;
+    services.observer.event(Event::Started { label, step });
+    let (request, cancellation) = (prepared.action.request(), services.cancellation.clone());
+    let runner = Arc::clone(executor);
+    let ran = tokio::task::spawn_blocking(move || runner.execute(&request, &cancellation)).await;
+    let result = match ran {
+        Err(error) => Err(BuildError::Internal(error.to_string())),
+        Ok(Err(error)) => Err(refused(analysed, prepared, error)),
+        Ok(Ok(outcome)) => {
+            session.executed.fetch_add(1, Ordering::Relaxed);
+            match failure(analysed, prepared, &outcome) {
+                Some(error) => Err(error),
+                None => Ok(outcome),
+            }
+        }
+    };
+    let outcome = result.as_ref().ok();
+    services.observer.event(Event::Finished {
+        label,
+        step,
+        succeeded: outcome.is_some(),
+        wall: outcome.map_or(Duration::ZERO, |outcome| outcome.usage.wall),
+        stderr: outcome.map_or(&[], |outcome| &outcome.stderr),
+    });
+    result.map_err(Arc::new)
 }
 
 /// Stores what an executor reads, and what another one would ask for.
