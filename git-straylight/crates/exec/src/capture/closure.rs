@@ -223,7 +223,9 @@ impl Closure {
             let Some(metadata) = self.metadata(&real)? else {
                 return Ok(None);
             };
-            if metadata.is_dir() && is_private(&metadata) {
+            let is_way = metadata.is_dir() || metadata.is_symlink() || rest.is_empty();
+            if !is_way || (metadata.is_dir() && is_private(&metadata)) {
+                // Nothing lies behind a file, not even what `..` would name.
                 return Ok(None);
             } else if metadata.is_symlink() {
                 let target = self.read_link(&real)?;

@@ -201,6 +201,19 @@ fn a_name_lies_in_the_real_folder_and_replaces_nothing() {
     );
 }
 
+#[test]
+fn nothing_lies_behind_a_file() {
+    let machine = Machine::new();
+    machine.file("usr/a/file", 0o644);
+    machine.file("usr/a/other", 0o644);
+    machine.link("usr/good", "a/../a/other");
+    machine.link("usr/bad", "a/file/../other");
+    let mut closure = machine.closure();
+    let mut add = |path: &str| closure.add(Path::new(path)).unwrap();
+    assert_eq!(add("/usr/good").as_deref(), Some(Path::new("/usr/a/other")));
+    assert_eq!(add("/usr/bad"), None);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
