@@ -24,7 +24,7 @@ pub mod odb;
 pub mod pack;
 pub mod refdb;
 pub mod repo;
-mod scratch;
+pub mod scratch;
 
 pub use bucket::{Bucket, BucketError};
 pub use cas::{ContentStore, MemoryContentStore, StoreError};

@@ -1,8 +1,9 @@
-//! Temporary files of one process, which no crash leaves behind for long.
+//! Folders for what must not outlive its process: no crash leaves one behind
+//! for long.
 //!
-//! A process has one folder `<random>/` beside the file `<random>.lock`, which
-//! it keeps locked while it lives. Whoever makes such a folder removes those
-//! whose locks are free: their owners are gone.
+//! A folder `<random>/` lies beside the file `<random>.lock`, which its owner
+//! keeps locked while it lives. Whoever makes such a folder removes those whose
+//! locks are free: their owners are gone.
 
 use std::fs::{self, File};
 use std::io;
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 /// A folder for temporary files. Goes away when dropped.
 #[derive(Debug)]
-pub(crate) struct Scratch {
+pub struct Scratch {
     path: PathBuf,
     lock_path: PathBuf,
     _lock: File,
@@ -22,8 +23,8 @@ impl Scratch {
     ///
     /// # Errors
     /// When `all` cannot be written. What cannot be removed is left for others.
-    pub(crate) fn create(all: &Path) -> io::Result<Self> {
-        sweep(all)?;
+    pub fn create(all: &Path) -> io::Result<Self> {
+        sweep(all);
         loop {
             let (lock, lock_path) = tempfile::Builder::new()
                 .prefix("")
@@ -32,50 +33,52 @@ impl Scratch {
                 .keep()?;
             // Before it was locked, another process may have taken it for a
             // dead one's, and removed it.
-            let held = lock.try_lock().is_ok() && is_at(&lock, &lock_path);
-            if held {
-                let path = lock_path.with_extension("");
-                fs::create_dir(&path)?;
-                return Ok(Self {
-                    path,
+            let is_held = lock.try_lock().is_ok() && is_at(&lock, &lock_path);
+            if is_held {
+                let scratch = Self {
+                    path: lock_path.with_extension(""),
                     lock_path,
                     _lock: lock,
-                });
+                };
+                fs::create_dir(&scratch.path)?;
+                return Ok(scratch);
             }
         }
     }
 
-    pub(crate) fn path(&self) -> &Path {
+    /// Returns the folder.
+    #[must_use]
+    pub fn path(&self) -> &Path {
         &self.path
     }
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // What stays behind is removed by the next process.
-        let _ = fs::remove_dir_all(&self.path);
-        let _ = fs::remove_file(&self.lock_path);
+        remove(&self.path, &self.lock_path);
     }
 }
 
-fn sweep(all: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(all)? {
-        let lock_path = entry?.path();
-        if lock_path
-            .extension()
-            .is_none_or(|extension| extension != "lock")
-        {
-            continue;
-        }
+fn sweep(all: &Path) {
+    let entries = fs::read_dir(all).into_iter().flatten();
+    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    for lock_path in paths.filter(|path| path.extension().is_some_and(|end| end == "lock")) {
         let Ok(lock) = File::open(&lock_path) else {
             continue;
         };
+        // The lock must still have its name: it may be another's by now.
         if lock.try_lock().is_ok() && is_at(&lock, &lock_path) {
-            let _ = fs::remove_dir_all(lock_path.with_extension(""));
-            let _ = fs::remove_file(&lock_path);
+            remove(&lock_path.with_extension(""), &lock_path);
         }
     }
-    Ok(())
+}
+
+/// The lock goes last: a folder without one would never be found again.
+fn remove(folder: &Path, lock: &Path) {
+    // A failure leaves both for the next process's attempt.
+    if fs::remove_dir_all(folder).is_ok() || !folder.exists() {
+        let _ = fs::remove_file(lock);
+    }
 }
 
 /// Returns whether the open file still is the one at `path`.

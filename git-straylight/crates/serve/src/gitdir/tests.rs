@@ -1,3 +1,4 @@
+use std::path::PathBuf;
 use straylight_odb::fixture::{GitFixture, hermetic};
 use straylight_odb::import::import;
 use straylight_odb::{Repository, manifest};
