@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use straylight_exec::{InputTree, Node, merkle};
@@ -235,10 +234,6 @@ impl SourceTree for GitTree {
 
     fn is_tracked(&self, _path: &str) -> bool {
         true
-    }
-
-    fn root(&self) -> Option<&Path> {
-        None
     }
 }
 

@@ -3,7 +3,6 @@
 //! Both answer the same questions, so that nothing above knows which it is.
 
 use std::fmt;
-use std::path::Path;
 use std::sync::Arc;
 
 use straylight_odb::repo::RepoError;
@@ -44,9 +43,6 @@ pub trait SourceTree: Send + Sync + fmt::Debug {
     /// Returns whether git knows the file: an untracked source builds here and
     /// is missing in every clone.
     fn is_tracked(&self, path: &str) -> bool;
-
-    /// Returns the folder of the tree on disk; `None` for a tree of git objects.
-    fn root(&self) -> Option<&Path>;
 }
 
 /// Why a tree has no such file.

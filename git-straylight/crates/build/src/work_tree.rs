@@ -233,10 +233,6 @@ impl SourceTree for WorkTree {
     fn is_tracked(&self, path: &str) -> bool {
         self.index.get(path).is_some()
     }
-
-    fn root(&self) -> Option<&Path> {
-        Some(&self.root)
-    }
 }
 
 impl fmt::Debug for WorkTree {

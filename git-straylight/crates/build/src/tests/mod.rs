@@ -7,7 +7,6 @@ mod replay;
 mod trees;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use straylight_dhall::{EmbeddedLibrary, library};
@@ -62,10 +61,6 @@ impl SourceTree for MemoryTree {
 
     fn is_tracked(&self, path: &str) -> bool {
         !path.contains("untracked")
-    }
-
-    fn root(&self) -> Option<&Path> {
-        None
     }
 }
 
