@@ -42,6 +42,7 @@ mod equivalent;
 mod error;
 mod evaluate;
 mod evaluator;
+mod expression;
 mod from_value;
 mod import;
 pub mod library;
@@ -68,10 +69,11 @@ mod value;
 
 pub use error::Error;
 pub use evaluator::{Evaluated, Evaluator, Value};
+pub use expression::{Expression, source_text};
 pub use from_value::{DecodeError, from_value};
 pub use import::{
     CacheWarning, Chain, DiskCache, EmbeddedLibrary, FileTree, Import, ImportError, Importer,
-    MemoryImporter, Request, Response,
+    MemoryImporter, Request, Response, Variables,
 };
 pub use limits::{Limits, Stop};
 pub use literals::{Span, text_literals};

@@ -82,6 +82,23 @@ fn split_url(url: &str) -> Url<'_> {
 }
 
 impl Location {
+    /// Returns the location of a file by its path, absolute or relative to the
+    /// tree's root, with `/` between the components.
+    ///
+    /// ```
+    /// use straylight_dhall::Location;
+    ///
+    /// assert_eq!(Location::path("./a/../b"), Location::File("b".to_owned()));
+    /// assert_eq!(Location::path("/a/b"), Location::Absolute("/a/b".to_owned()));
+    /// ```
+    #[must_use]
+    pub fn path(path: &str) -> Self {
+        match path.strip_prefix('/') {
+            Some(below) => Self::Absolute(format!("/{}", canonical(below.split('/')))),
+            None => Self::File(canonical(path.split('/'))),
+        }
+    }
+
     /// Returns where `target`, an import in a text from here, points. The
     /// result is canonical.
     pub(crate) fn chain(&self, target: &Target) -> Self {

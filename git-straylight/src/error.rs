@@ -148,6 +148,15 @@ impl From<ManifestError> for CommandError {
     }
 }
 
+/// What is wrong with a Dhall text: it says where by itself.
+impl From<straylight_dhall::Error> for CommandError {
+    fn from(error: straylight_dhall::Error) -> Self {
+        let mut result = Self::usage("");
+        result.detail = Some(error.render(crate::ui::colored()));
+        result
+    }
+}
+
 impl From<ImportError> for CommandError {
     fn from(error: ImportError) -> Self {
         match error {

@@ -32,6 +32,18 @@ pub(crate) fn result(line: impl fmt::Display) {
     }
 }
 
+/// Writes bytes of the result, as they are.
+pub(crate) fn result_bytes(bytes: &[u8]) {
+    let mut stdout = std::io::stdout().lock();
+    if stdout
+        .write_all(bytes)
+        .and_then(|()| stdout.flush())
+        .is_err()
+    {
+        std::process::exit(Kind::Negative as i32);
+    }
+}
+
 /// Writes a message for the person at the terminal.
 pub(crate) fn message(line: impl fmt::Display) {
     // Nobody can be told that the messages cannot be written.

@@ -3,6 +3,7 @@
 mod attest;
 pub mod build;
 mod demo;
+mod dhall;
 mod errors;
 mod gate;
 mod kill;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::binary;
 use crate::builtin::Builtin;
 use crate::error::Error;
+use crate::expression::source_text;
 use crate::import::headers::{Headers, allowed_origins, merged};
 use crate::import::importer::{ImportError, Request, sha256};
 use crate::import::resolve::{Failure, Loaded, Resolver, Source, normal_form};
@@ -49,7 +50,7 @@ impl Resolver<'_> {
         Self::check_origin(source, location, allowed.as_deref(), span)?;
         let loaded = match binary {
             Some(_) => self.load_binary(location, bytes),
-            None => self.load_source(source, import.mode, location, bytes, headers, span),
+            None => self.load_source(import.mode, location, bytes, headers),
         };
         let mut loaded = loaded.map_err(|failure| imported(failure, source, span))?;
         match (binary, import.hash) {
@@ -65,20 +66,15 @@ impl Resolver<'_> {
     /// Makes a value of the bytes of an import that are not a binary form.
     fn load_source(
         &mut self,
-        source: &Source<'_>,
         mode: Mode,
         location: &Location,
         bytes: &Arc<[u8]>,
         headers: Headers,
-        span: Span,
     ) -> Result<Loaded, Failure> {
         if mode == Mode::Bytes {
             return Ok(plain(Val::Bytes(Arc::clone(bytes)), Builtin::Bytes));
         }
-        let text = std::str::from_utf8(bytes).map_err(|error| {
-            let message = format!("`{location}` is not UTF-8 at byte {}", error.valid_up_to());
-            source.wrong(Problem::new(span, message))
-        })?;
+        let text = source_text(location, bytes).map_err(Failure::Wrong)?;
         if mode == Mode::Text {
             return Ok(plain(Val::text(text), Builtin::Text));
         }

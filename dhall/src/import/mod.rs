@@ -7,6 +7,7 @@ mod importer;
 mod load;
 mod resolve;
 mod tree;
+mod variables;
 
 pub use disk::{CacheWarning, DiskCache};
 #[cfg(test)]
@@ -16,6 +17,7 @@ pub use importer::{
 };
 pub(crate) use resolve::{Cache, Resolver, normal_form, semantic_hash};
 pub use tree::FileTree;
+pub use variables::Variables;
 
 use crate::location::Location;
 

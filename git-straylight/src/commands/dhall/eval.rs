@@ -1,0 +1,27 @@
+//! `git straylight dhall eval`.
+
+use std::process::ExitCode;
+
+use super::session::{Input, Session};
+use crate::error::Result;
+use crate::ui;
+
+/// Evaluate an expression, and print its normal form
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    input: Input,
+    /// Print the type, too.
+    #[arg(long)]
+    annotate: bool,
+}
+
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    let evaluated = Session::offline().evaluate(&args.input.source()?)?;
+    if args.annotate {
+        ui::result(format_args!("{} : {}", evaluated.value, evaluated.ty));
+    } else {
+        ui::result(&evaluated.value);
+    }
+    Ok(ExitCode::SUCCESS)
+}

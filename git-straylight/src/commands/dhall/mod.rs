@@ -1,0 +1,40 @@
+//! `git straylight dhall`: the language by itself, as stock Dhall tools have it.
+//!
+//! Commands take a file, or standard input. Imports are files, environment
+//! variables, the library, and what the user's Dhall cache has by its hash.
+
+mod decode;
+mod encode;
+mod eval;
+mod hash;
+mod library;
+mod session;
+mod type_of;
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+use crate::error::Result;
+
+/// The build language: evaluate, check and rewrite Dhall
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    Eval(eval::Args),
+    Type(type_of::Args),
+    Hash(hash::Args),
+    Encode(encode::Args),
+    Decode(decode::Args),
+    Library(library::Args),
+}
+
+pub(crate) fn run(command: &Command) -> Result<ExitCode> {
+    match command {
+        Command::Eval(args) => eval::run(args),
+        Command::Type(args) => type_of::run(args),
+        Command::Hash(args) => hash::run(args),
+        Command::Encode(args) => encode::run(args),
+        Command::Decode(args) => decode::run(args),
+        Command::Library(args) => library::run(args),
+    }
+}
