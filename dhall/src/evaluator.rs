@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::diff::{Change, diff};
 use crate::error::Error;
 use crate::evaluate::{self, Machine};
 use crate::import::{Cache, Import, Importer, Resolver, normal_form, semantic_hash};
@@ -204,6 +205,30 @@ impl Value {
     /// [`Error`] when the normal form exceeds the limits; never for data.
     pub fn hash(&self) -> Result<[u8; 32], Error> {
         self.run(|machine| semantic_hash(machine, &self.value))
+    }
+
+    /// Returns where `new` differs from this value; nothing if both have the
+    /// same α-β-normal form.
+    ///
+    /// # Errors
+    /// [`Error`] when the comparison exceeds the limits.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use straylight_dhall::{Evaluator, Location, MemoryImporter};
+    ///
+    /// let evaluator = Evaluator::new(Arc::new(MemoryImporter::new()));
+    /// let here = Location::Input("example".to_owned());
+    /// let old = evaluator.evaluate(&here, "{ a = 1, b = [ 2, 3 ] }")?.value;
+    /// let new = evaluator.evaluate(&here, "{ a = 1, b = [ 2, 4 ] }")?.value;
+    /// let changes = old.diff(&new)?;
+    /// assert_eq!(changes[0].to_string(), ".b[1]\n- 3\n+ 4");
+    /// assert_eq!(changes.len(), 1);
+    /// # Ok::<(), straylight_dhall::Error>(())
+    /// ```
+    pub fn diff(&self, new: &Self) -> Result<Vec<Change>, Error> {
+        self.run(|machine| diff(machine, &self.value, &new.value))
     }
 
     /// Returns whether both have the same α-β-normal form. Values that cannot

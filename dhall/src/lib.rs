@@ -36,6 +36,7 @@
 mod binary;
 mod builtin;
 mod builtins;
+mod diff;
 mod difference;
 mod environment;
 mod equivalent;
@@ -67,6 +68,7 @@ mod to_value;
 mod typecheck;
 mod value;
 
+pub use diff::Change;
 pub use error::Error;
 pub use evaluator::{Evaluated, Evaluator, Value};
 pub use expression::{Expression, source_text};

@@ -19,6 +19,8 @@ const HINT: Style = AnsiColor::Cyan.on_default().bold();
 pub(crate) const GOOD: Style = AnsiColor::Green.on_default().bold();
 /// What is bad.
 pub(crate) const BAD: Style = ERROR;
+/// What is no more.
+pub(crate) const REMOVED: Style = AnsiColor::Red.on_default();
 /// What leads the eye.
 pub(crate) const HIGHLIGHT: Style = AnsiColor::Yellow.on_default();
 /// What is less important.

@@ -102,6 +102,26 @@ fn what_is_encoded_decodes_and_is_not_evaluated() {
 }
 
 #[test]
+fn what_differs_is_told_and_is_the_exit_code() {
+    let environment = TestEnvironment::new();
+    write(&environment, "a.dhall", "{ n = 1, srcs = [ \"x.c\" ] }");
+    write(
+        &environment,
+        "b.dhall",
+        "let n = 2 in { n, srcs = [ \"x.c\" ] }",
+    );
+    let run = outcome(&mut dhall(&environment, &["diff", "a.dhall", "b.dhall"])).code(1);
+    assert_eq!((&*run.stdout, &*run.stderr), (".n\n- 1\n+ 2\n", ""));
+    let same = b"{ n = 0 + 1, srcs = [ \"x\" ++ \".c\" ] }";
+    let (_, run) = piped(&mut dhall(&environment, &["diff", "a.dhall", "-"]), same);
+    assert_eq!(run.success().stdout, "");
+    let (_, run) = piped(&mut dhall(&environment, &["diff", "-", "a.dhall"]), b"x");
+    says(&run.code(2).stderr, &["(stdin):1:1"]);
+    let run = outcome(&mut dhall(&environment, &["diff", "-", "-"])).code(2);
+    says(&run.stderr, &["only be one of both"]);
+}
+
+#[test]
 fn only_the_cache_answers_for_hosts() {
     let environment = TestEnvironment::new();
     let (_, run) = piped(

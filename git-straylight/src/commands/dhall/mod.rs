@@ -4,6 +4,7 @@
 //! variables, the library, and what the user's Dhall cache has by its hash.
 
 mod decode;
+mod diff;
 mod encode;
 mod eval;
 mod hash;
@@ -25,6 +26,7 @@ pub(crate) enum Command {
     Hash(hash::Args),
     Encode(encode::Args),
     Decode(decode::Args),
+    Diff(diff::Args),
     Library(library::Args),
 }
 
@@ -35,6 +37,7 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode> {
         Command::Hash(args) => hash::run(args),
         Command::Encode(args) => encode::run(args),
         Command::Decode(args) => decode::run(args),
+        Command::Diff(args) => diff::run(args),
         Command::Library(args) => library::run(args),
     }
 }

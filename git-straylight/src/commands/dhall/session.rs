@@ -32,6 +32,11 @@ pub(super) struct Source {
 }
 
 impl Input {
+    /// Returns the input that a path names.
+    pub(super) fn at(path: PathBuf) -> Self {
+        Self { file: Some(path) }
+    }
+
     /// Reads all of it.
     pub(super) fn read(&self) -> Result<(Location, Vec<u8>)> {
         match &self.file {
