@@ -18,6 +18,7 @@ const SOURCES: &[&str] = &[
     "toolchains",
     "rules/command",
     "rules/c",
+    "rules/rust",
 ];
 
 /// Reads the files of the crate.

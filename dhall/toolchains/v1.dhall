@@ -8,8 +8,8 @@ let Dice = ../dice/v1.dhall
 
 let Artifact = Dice.Artifact
 
-let Gcc =
-      {- Paths are those inside the captured tree. -}
+let C =
+      {- A C compiler. Paths are those inside the captured tree, also below. -}
       { version : Text
       , artifact : Artifact
       , cc : Text
@@ -17,7 +17,28 @@ let Gcc =
       , ar : Text
       }
 
-let Compiler = < Gcc : Gcc >
+let Rust =
+      {- A Rust compiler. `c` is a C compiler of the same tree: it links. -}
+      { version : Text, artifact : Artifact, rustc : Text, c : C }
+
+let Compiler = < Gcc : C | Clang : C | Rustc : Rust >
+
+let c_compiler =
+      {- The C compiler that a compiler's tree has. -}
+      λ(compiler : Compiler) →
+        merge
+          { Gcc = λ(c : C) → c, Clang = λ(c : C) → c, Rustc = λ(rust : Rust) → rust.c }
+          compiler
+
+let rust_compiler =
+      {- None if it is not one for Rust. -}
+      λ(compiler : Compiler) →
+        merge
+          { Gcc = λ(_ : C) → None Rust
+          , Clang = λ(_ : C) → None Rust
+          , Rustc = λ(rust : Rust) → Some rust
+          }
+          compiler
 
 let OptLevel = < O0 | O1 | O2 | O3 | Os | Oz >
 
@@ -34,6 +55,10 @@ let Std = < C99 | C11 | C17 | Gnu99 | Gnu11 | Gnu17 | Cxx14 | Cxx17 | Cxx20 >
 
 let Warn = < All | Extra | Error | Pedantic >
 
+let Feature =
+      {- Of the processor, as gcc names it after `-m`, rustc in `target-feature`. -}
+      { enable : Bool, name : Text }
+
 let Flag =
       {- `Raw` is the escape hatch: every use is a warning. -}
       < OptLevel : OptLevel
@@ -45,6 +70,7 @@ let Flag =
       | Std : Std
       | Warn : Warn
       | Define : { name : Text, value : Optional Text }
+      | Feature : Feature
       | Raw : Text
       >
 
@@ -139,6 +165,10 @@ let show_define =
           }
           define.value
 
+let show_feature =
+      λ(feature : Feature) →
+        if feature.enable then "-m${feature.name}" else "-mno-${feature.name}"
+
 let Rendered =
       {- A flag on the command lines of gcc: when it compiles, when it links. -}
       { compile : List Text, link : List Text }
@@ -167,6 +197,7 @@ let gcc_flag
               , Define =
                   λ(define : { name : Text, value : Optional Text }) →
                     compile (show_define define)
+              , Feature = λ(feature : Feature) → compile (show_feature feature)
               , Raw = λ(text : Text) → both text
               }
               flag
@@ -187,6 +218,97 @@ let gcc_flags
                   }
           )
           { compile = [] : List Text, link = [] : List Text }
+
+let rustc_flag
+    : Flag → List Text
+    = {- A flag on the command line of rustc. `Std` is a C standard: no flag. -}
+      λ(flag : Flag) →
+        let cfg =
+              λ(define : { name : Text, value : Optional Text }) →
+                merge
+                  { None = "--cfg=${define.name}"
+                  , Some =
+                      λ(value : Text) → "--cfg=${define.name}=${Text/show value}"
+                  }
+                  define.value
+
+        in  merge
+              { OptLevel =
+                  λ(level : OptLevel) →
+                    [ "-Copt-level=${merge
+                                       { O0 = "0"
+                                       , O1 = "1"
+                                       , O2 = "2"
+                                       , O3 = "3"
+                                       , Os = "s"
+                                       , Oz = "z"
+                                       }
+                                       level}"
+                    ]
+              , TargetCpu =
+                  λ(cpu : Targets.Cpu) →
+                    [ "-Ctarget-cpu=${Targets.show_cpu cpu}" ]
+              , LTO =
+                  λ(mode : LTOMode) →
+                    [ "-Clto=${merge
+                                 { Off = "off", Thin = "thin", Fat = "fat" }
+                                 mode}"
+                    ]
+              , Debug =
+                  λ(debug : DebugInfo) →
+                    [ "-Cdebuginfo=${merge
+                                       { Off = "0", Lines = "1", Full = "2" }
+                                       debug}"
+                    ]
+              , Codegen =
+                  λ(codegen : Codegen) →
+                    merge
+                      { PositionIndependent = [ "-Crelocation-model=pic" ]
+                      , FunctionSections = [] : List Text
+                      , DataSections = [] : List Text
+                      , StackProtector = [] : List Text
+                      }
+                      codegen
+              , Link =
+                  λ(link : Link) →
+                    merge
+                      { Static = [ "-Ctarget-feature=+crt-static" ]
+                      , GcSections = [] : List Text
+                      , Strip = [ "-Cstrip=symbols" ]
+                      , Library = λ(name : Text) → [ "-l${name}" ]
+                      }
+                      link
+              , Std = λ(_ : Std) → [] : List Text
+              , Warn =
+                  λ(warn : Warn) →
+                    merge
+                      { All = [ "-Wwarnings" ]
+                      , Extra = [] : List Text
+                      , Error = [ "-Dwarnings" ]
+                      , Pedantic = [] : List Text
+                      }
+                      warn
+              , Define =
+                  λ(define : { name : Text, value : Optional Text }) →
+                    [ cfg define ]
+              , Feature =
+                  λ(feature : Feature) →
+                    let sign = if feature.enable then "+" else "-"
+
+                    in  [ "-Ctarget-feature=${sign}${feature.name}" ]
+              , Raw = λ(text : Text) → [ text ]
+              }
+              flag
+
+let rustc_flags
+    : List Flag → List Text
+    = λ(flags : List Flag) →
+        List/fold
+          Flag
+          flags
+          (List Text)
+          (λ(flag : Flag) → λ(rest : List Text) → rustc_flag flag # rest)
+          ([] : List Text)
 
 let raw_flags
     : List Flag → List Text
@@ -211,6 +333,7 @@ let raw_flags
                     , Warn = λ(_ : Warn) → none
                     , Define =
                         λ(_ : { name : Text, value : Optional Text }) → none
+                    , Feature = λ(_ : Feature) → none
                     , Raw = λ(text : Text) → [ text ] # rest
                     }
                     flag
@@ -281,6 +404,7 @@ let exclusive
               , Link = λ(_ : Link) → none
               , Warn = λ(_ : Warn) → none
               , Define = λ(_ : { name : Text, value : Optional Text }) → none
+              , Feature = λ(_ : Feature) → none
               , Raw = λ(_ : Text) → none
               }
               flag
@@ -356,8 +480,22 @@ let example2 =
             ]
         ≡ { compile = [ "-O2", "-DNDEBUG" ], link = [ "-O2", "-lm" ] }
 
+let example3 =
+        assert
+      :   rustc_flags
+            [ Flag.OptLevel OptLevel.Os
+            , Flag.Feature { enable = True, name = "aes" }
+            , Flag.Define { name = "feature", value = Some "std" }
+            , Flag.Warn Warn.Extra
+            ]
+        ≡ [ "-Copt-level=s"
+          , "-Ctarget-feature=+aes"
+          , "--cfg=feature=\"std\""
+          ]
+
 in  { Artifact
-    , Gcc
+    , C
+    , Rust
     , Compiler
     , OptLevel
     , LTOMode
@@ -366,10 +504,14 @@ in  { Artifact
     , Link
     , Std
     , Warn
+    , Feature
     , Flag
     , Toolchain
     , Userland
+    , c_compiler
+    , rust_compiler
     , gcc_flags
+    , rustc_flags
     , raw_flags
     , conflicts
     }

@@ -8,4 +8,5 @@ mod errors;
 mod gate;
 mod kill;
 mod lua;
+mod rust;
 mod tamper;

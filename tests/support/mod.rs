@@ -241,8 +241,15 @@ fn captured() -> PathBuf {
     }
     let environment = TestEnvironment::new();
     let repo = environment.repository("capture", &[]);
-    repo.straylight(&["toolchain", "capture", "gcc", "posix"])
-        .success();
+    let mut capture = environment.command(program);
+    capture
+        .args(["toolchain", "capture", "gcc", "rustc", "posix"])
+        .current_dir(&repo.path);
+    // Which compiler is rustup's choice, the home says that the tests run in.
+    for name in ["RUSTUP_HOME", "RUSTUP_TOOLCHAIN"] {
+        capture.envs(std::env::var_os(name).map(|value| (name, value)));
+    }
+    outcome(&mut capture).success();
     let _ = fs::remove_dir_all(shared.join("cache"));
     link_tree(&environment.root().join("cache"), &shared.join("cache"));
     fs::copy(

@@ -198,9 +198,7 @@ let define_items =
 let compiler =
       {- Where the compiler and its archiver are, inside their tree. -}
       λ(toolchain : Toolchains.Toolchain) →
-        merge
-          { Gcc = λ(gcc : Toolchains.Gcc) → gcc }
-          toolchain.compiler
+        Toolchains.c_compiler toolchain.compiler
 
 let rendered_flags =
       {- The mode's defaults come first: on a command line the last one wins. -}

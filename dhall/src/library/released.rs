@@ -44,4 +44,25 @@ const RELEASED: &[Released] = &[
             "../../released/8e86c1a4f3dae3a3b1032c61347bf12b806e57fc9a73221947951753fd47e301.dhallb"
         ),
     },
+    Released {
+        url: "https://straylight.cx/toolchains/v1.dhall",
+        sha256: "b976c3d2765bcded00a146928e3e5c7dd1119a70e26110b74d18c454a61cb12e",
+        bytes: include_bytes!(
+            "../../released/b976c3d2765bcded00a146928e3e5c7dd1119a70e26110b74d18c454a61cb12e.dhallb"
+        ),
+    },
+    Released {
+        url: "https://straylight.cx/rules/c/v1.dhall",
+        sha256: "a25e77e2639dccf1dc1c73272893282e800e9b4ba019f63f194930f28f092e44",
+        bytes: include_bytes!(
+            "../../released/a25e77e2639dccf1dc1c73272893282e800e9b4ba019f63f194930f28f092e44.dhallb"
+        ),
+    },
+    Released {
+        url: "https://straylight.cx/rules/rust/v1.dhall",
+        sha256: "f88c54f2c12e1aae6389c47ba0c3e8b994d40164bcb7897cfe13fa32bbdc5caf",
+        bytes: include_bytes!(
+            "../../released/f88c54f2c12e1aae6389c47ba0c3e8b994d40164bcb7897cfe13fa32bbdc5caf.dhallb"
+        ),
+    },
 ];

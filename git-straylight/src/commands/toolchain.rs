@@ -10,8 +10,8 @@ use clap::{Subcommand, ValueEnum};
 use serde::Deserialize;
 use straylight_build::Triple;
 use straylight_build::target::Artifact;
-use straylight_dhall::{Evaluator, Location, from_value, library};
-use straylight_exec::capture;
+use straylight_dhall::{Evaluator, Expression, Location, from_value, library};
+use straylight_exec::capture::{self, CapturedGcc};
 use straylight_odb::{Digest, LocalStore};
 
 use crate::error::{CommandError, Result};
@@ -39,6 +39,8 @@ pub(crate) enum Command {
 pub(crate) enum What {
     /// The GNU C compiler, with what it needs to compile and link.
     Gcc,
+    /// The Rust compiler, with its standard library and the gcc that links.
+    Rustc,
     /// A POSIX shell and its utilities.
     Posix,
 }
@@ -49,8 +51,13 @@ struct Toolchains {
     #[serde(default)]
     gcc: Option<Toolchain>,
     #[serde(default)]
+    rustc: Option<Toolchain>,
+    #[serde(default)]
     posix: Option<Userland>,
 }
+
+/// The fields of such a file.
+const NAMES: [&str; 3] = ["gcc", "rustc", "posix"];
 
 #[derive(Debug, Deserialize)]
 struct Toolchain {
@@ -59,16 +66,25 @@ struct Toolchain {
 
 #[derive(Debug, Deserialize)]
 enum Compiler {
-    Gcc(Gcc),
+    Gcc(C),
+    Rustc(Rust),
 }
 
 #[derive(Debug, Deserialize)]
-struct Gcc {
+struct C {
     version: String,
     artifact: Artifact,
     cc: String,
     cxx: Option<String>,
     ar: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Rust {
+    version: String,
+    artifact: Artifact,
+    rustc: String,
+    c: C,
 }
 
 #[derive(Debug, Deserialize)]
@@ -89,6 +105,9 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode> {
     if what.contains(&What::Gcc) {
         toolchains.gcc = Some(capture_gcc(&workspace.store)?);
     }
+    if what.contains(&What::Rustc) {
+        toolchains.rustc = Some(capture_rustc(&workspace.store)?);
+    }
     if what.contains(&What::Posix) {
         toolchains.posix = Some(capture_posix(&workspace.store)?);
     }
@@ -108,14 +127,37 @@ fn capture_gcc(store: &Arc<LocalStore>) -> Result<Toolchain> {
         &captured.digest,
     );
     Ok(Toolchain {
-        compiler: Compiler::Gcc(Gcc {
+        compiler: Compiler::Gcc(c_compiler(captured)),
+    })
+}
+
+fn capture_rustc(store: &Arc<LocalStore>) -> Result<Toolchain> {
+    let captured = capture::capture_rustc(store)?;
+    told(
+        "rustc",
+        &captured.version,
+        captured.gcc.files,
+        captured.gcc.bytes,
+        &captured.gcc.digest,
+    );
+    Ok(Toolchain {
+        compiler: Compiler::Rustc(Rust {
             version: captured.version,
-            artifact: artifact(&captured.digest),
-            cc: captured.cc,
-            cxx: captured.cxx,
-            ar: captured.ar,
+            artifact: artifact(&captured.gcc.digest),
+            rustc: captured.rustc,
+            c: c_compiler(captured.gcc),
         }),
     })
+}
+
+fn c_compiler(captured: CapturedGcc) -> C {
+    C {
+        version: captured.version,
+        artifact: artifact(&captured.digest),
+        cc: captured.cc,
+        cxx: captured.cxx,
+        ar: captured.ar,
+    }
 }
 
 fn capture_posix(store: &Arc<LocalStore>) -> Result<Userland> {
@@ -174,10 +216,7 @@ fn read(path: &Path) -> Result<Toolchains> {
         .evaluate(&Location::Input(path.display().to_string()), &text)
         .map_err(|error| foreign(error.to_string()))?;
     let fields = evaluated.value.fields().unwrap_or_default();
-    if let Some((name, _)) = fields
-        .iter()
-        .find(|(name, _)| !["gcc", "posix"].contains(&&**name))
-    {
+    if let Some((name, _)) = fields.iter().find(|(name, _)| !NAMES.contains(&&**name)) {
         return Err(foreign(format!("it also has `{name}`")));
     }
     from_value(&evaluated.value).map_err(|error| foreign(error.to_string()))
@@ -185,68 +224,85 @@ fn read(path: &Path) -> Result<Toolchains> {
 
 /// Returns the text of a toolchains file.
 fn render(toolchains: &Toolchains) -> Result<String> {
-    let mut text = String::from("-- Written by `git straylight toolchain capture`.\n");
-    let mut fields = Vec::new();
+    let mut text = String::new();
     pin(
         &mut text,
         "Toolchains",
         "https://straylight.cx/toolchains/v1.dhall",
     )?;
-    if let Some(Toolchain {
-        compiler: Compiler::Gcc(gcc),
-    }) = &toolchains.gcc
-    {
+    let compilers = [("gcc", &toolchains.gcc), ("rustc", &toolchains.rustc)];
+    if compilers.iter().any(|(_, compiler)| compiler.is_some()) {
         pin(
             &mut text,
             "Targets",
             "https://straylight.cx/targets/v1.dhall",
         )?;
-        fields.push(render_gcc(gcc));
+    }
+    text.push_str("in {");
+    for (name, toolchain) in compilers {
+        if let Some(toolchain) = toolchain {
+            let toolchain = render_toolchain(toolchain);
+            let _ = write!(text, "{name} = {toolchain} : Toolchains.Toolchain,");
+        }
     }
     if let Some(posix) = &toolchains.posix {
-        fields.push(format!(
-            "posix =\n          {{ version = {}\n          , artifact =\n              {}\n          \
-             , shell = {}\n          }}\n        : Toolchains.Userland\n",
+        let _ = write!(
+            text,
+            "posix = {{ version = {}, artifact = {}, shell = {} }} : Toolchains.Userland,",
             quoted(&posix.version),
             render_artifact(&posix.artifact),
             quoted(&posix.shell),
-        ));
+        );
     }
-    let _ = writeln!(text, "in  {{ {}    }}", fields.join("    , "));
-    Ok(text)
+    text.push('}');
+    let location = Location::Input("toolchains".to_owned());
+    let expression = Expression::parse(&location, &text)?;
+    Ok(format!(
+        "-- Written by `git straylight toolchain capture`.\n{expression}\n"
+    ))
 }
 
-fn render_gcc(gcc: &Gcc) -> String {
-    let cxx = (gcc.cxx.as_ref()).map_or("None Text".to_owned(), |cxx| {
-        format!("Some {}", quoted(cxx))
-    });
+fn render_toolchain(toolchain: &Toolchain) -> String {
+    let compiler = match &toolchain.compiler {
+        Compiler::Gcc(gcc) => format!("Gcc {}", render_c(gcc)),
+        Compiler::Rustc(rust) => format!(
+            "Rustc {{ version = {}, artifact = {}, rustc = {}, c = {} }}",
+            quoted(&rust.version),
+            render_artifact(&rust.artifact),
+            quoted(&rust.rustc),
+            render_c(&rust.c),
+        ),
+    };
     let host = match Triple::host().to_string().as_str() {
         "aarch64-unknown-linux-gnu" => "aarch64_linux",
         "riscv64-unknown-linux-gnu" => "riscv64_linux",
         _ => "x86_64_linux",
     };
     format!(
-        "gcc =\n          {{ compiler =\n              Toolchains.Compiler.Gcc\n                \
-         {{ version = {}\n                , artifact =\n                    {}\n                \
-         , cc = {}\n                , cxx = {cxx}\n                , ar = {}\n                \
-         }}\n          , host = Targets.{host}\n          , target = Targets.{host}\n          \
-         , flags = [] : List Toolchains.Flag\n          , linker = None Toolchains.Artifact\n          \
-         , sysroot = None Toolchains.Artifact\n          }}\n        : Toolchains.Toolchain\n",
-        quoted(&gcc.version),
-        render_artifact(&gcc.artifact),
-        quoted(&gcc.cc),
-        quoted(&gcc.ar),
+        "{{ compiler = Toolchains.Compiler.{compiler}, host = Targets.{host}, \
+         target = Targets.{host}, flags = [] : List Toolchains.Flag, \
+         linker = None Toolchains.Artifact, sysroot = None Toolchains.Artifact }}"
+    )
+}
+
+fn render_c(c: &C) -> String {
+    let cxx = c.cxx.as_ref();
+    let cxx = cxx.map_or("None Text".to_owned(), |cxx| {
+        format!("Some {}", quoted(cxx))
+    });
+    format!(
+        "{{ version = {}, artifact = {}, cc = {}, cxx = {cxx}, ar = {} }}",
+        quoted(&c.version),
+        render_artifact(&c.artifact),
+        quoted(&c.cc),
+        quoted(&c.ar),
     )
 }
 
 fn pin(text: &mut String, name: &str, url: &str) -> Result<()> {
     let released = library::latest(url)
         .ok_or_else(|| CommandError::missing(format!("`{url}` is not in the library")))?;
-    let _ = write!(
-        text,
-        "let {name} =\n      {url}\n        sha256:{}\n\n",
-        released.sha256
-    );
+    let _ = write!(text, "let {name} = {url} sha256:{} ", released.sha256);
     Ok(())
 }
 

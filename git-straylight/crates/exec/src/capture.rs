@@ -16,6 +16,7 @@ mod gcc;
 mod host;
 mod libraries;
 mod posix;
+mod rustc;
 
 use std::io;
 use std::path::PathBuf;
@@ -42,6 +43,19 @@ pub struct CapturedGcc {
     pub files: usize,
     /// The sum of their sizes.
     pub bytes: u64,
+}
+
+/// A Rust compiler with the gcc that links for it, in one tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CapturedRustc {
+    /// rustc's version, as in `1.95.0`.
+    pub version: String,
+    /// The target that it runs on, as in `x86_64-unknown-linux-gnu`.
+    pub host: String,
+    /// The compiler: an absolute path in the tree.
+    pub rustc: String,
+    /// The gcc of the same tree, with the tree's digest.
+    pub gcc: CapturedGcc,
 }
 
 /// A POSIX shell and its utilities.
@@ -147,6 +161,15 @@ impl CaptureError {
 /// compile against, or no binutils.
 pub fn capture_gcc(store: &LocalStore) -> Result<CapturedGcc, CaptureError> {
     gcc::capture(&Host::from_environment(), gcc::Listing::Best, store)
+}
+
+/// Captures the first Rust compiler on `PATH` (rustup's choice for the current
+/// folder, if it is rustup's), and the first gcc.
+///
+/// # Errors
+/// [`CaptureError::NotFound`] when either is missing.
+pub fn capture_rustc(store: &LocalStore) -> Result<CapturedRustc, CaptureError> {
+    rustc::capture(&Host::from_environment(), store)
 }
 
 /// Captures the shell and the standard utilities of `/usr/bin` and `/bin`.

@@ -10,6 +10,8 @@
 
 mod store;
 
+pub(super) use store::Stored;
+
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
 use std::fs;
@@ -52,6 +54,8 @@ pub(super) struct Closure {
     links: BTreeMap<PathBuf, String>,
     /// The real paths of folders that were met before.
     folders: HashMap<PathBuf, Option<PathBuf>>,
+    /// Folders of the tree whose files lie elsewhere on disk.
+    grafts: Vec<(PathBuf, PathBuf)>,
 }
 
 /// A link on the way to a file.
@@ -70,7 +74,18 @@ impl Closure {
             files: BTreeMap::new(),
             links: BTreeMap::new(),
             folders: HashMap::new(),
+            grafts: Vec::new(),
         }
+    }
+
+    /// Lays the folder `from` of the disk at `at` in the tree. It may lie
+    /// anywhere, in somebody's home as well.
+    pub(super) fn graft(&mut self, from: &Path, at: &Path) {
+        for folder in at.ancestors() {
+            self.folders
+                .insert(folder.to_owned(), Some(folder.to_owned()));
+        }
+        self.grafts.push((at.to_owned(), from.to_owned()));
     }
 
     /// Adds the file at `path` and the links that lead to it, and returns its
@@ -171,6 +186,11 @@ impl Closure {
 
     /// Returns where the file with this real path lies on disk.
     pub(super) fn on_disk(&self, real: &Path) -> PathBuf {
+        for (at, from) in &self.grafts {
+            if let Ok(below) = real.strip_prefix(at) {
+                return from.join(below);
+            }
+        }
         self.root.join(real.strip_prefix("/").unwrap_or(real))
     }
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use straylight_odb::LocalStore;
 
-use super::closure::Closure;
+use super::closure::{Closure, Stored};
 use super::dpkg::Packages;
 use super::host::{Host, ask, tell};
 use super::libraries::add_libraries;
@@ -105,21 +105,9 @@ pub(super) fn capture(
 ) -> Result<CapturedGcc, CaptureError> {
     let gcc = Gcc::find(host)?;
     let mut closure = Closure::new("/");
-    gcc.add_files(&mut closure, listing)?;
-    gcc.add_essentials(&mut closure)?;
-    closure.add_locale()?;
+    gcc.add_listed(&mut closure, listing)?;
     add_libraries(&mut closure)?;
-    let version = tell(&gcc.cc, &["-dumpfullversion"])?.trim().to_owned();
-    let stored = closure.store(store)?;
-    Ok(CapturedGcc {
-        digest: stored.digest,
-        version,
-        cc: text(&gcc.cc)?,
-        cxx: gcc.cxx.as_deref().map(text).transpose()?,
-        ar: text(&gcc.ar)?,
-        files: stored.files,
-        bytes: stored.bytes,
-    })
+    gcc.captured(closure.store(store)?)
 }
 
 impl Gcc {
@@ -152,6 +140,38 @@ impl Gcc {
             gcc.tools.push((name, real));
         }
         Ok(gcc)
+    }
+
+    /// Adds everything that belongs to the compiler, but the libraries of its
+    /// programs.
+    ///
+    /// # Errors
+    /// [`CaptureError`].
+    pub(super) fn add(&self, closure: &mut Closure) -> Result<(), CaptureError> {
+        self.add_listed(closure, Listing::Best)
+    }
+
+    fn add_listed(&self, closure: &mut Closure, listing: Listing) -> Result<(), CaptureError> {
+        self.add_files(closure, listing)?;
+        self.add_essentials(closure)?;
+        closure.add_locale()
+    }
+
+    /// Returns what is known of the compiler in the tree that was stored.
+    ///
+    /// # Errors
+    /// [`CaptureError`].
+    pub(super) fn captured(&self, stored: Stored) -> Result<CapturedGcc, CaptureError> {
+        let version = tell(&self.cc, &["-dumpfullversion"])?.trim().to_owned();
+        Ok(CapturedGcc {
+            digest: stored.digest,
+            version,
+            cc: text(&self.cc)?,
+            cxx: self.cxx.as_deref().map(text).transpose()?,
+            ar: text(&self.ar)?,
+            files: stored.files,
+            bytes: stored.bytes,
+        })
     }
 
     fn find_compiler(host: &Host) -> Result<PathBuf, CaptureError> {

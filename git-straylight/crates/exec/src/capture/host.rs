@@ -107,9 +107,22 @@ fn manager() -> Option<&'static Manager> {
 /// # Errors
 /// [`CaptureError::Io`] when it cannot be run at all.
 pub(super) fn ask<S: AsRef<OsStr>>(program: &Path, args: &[S]) -> Result<Answer, CaptureError> {
+    ask_with(program, args, &[])
+}
+
+/// As [`ask`], with these variables of the user besides.
+///
+/// # Errors
+/// As [`ask`].
+pub(super) fn ask_with<S: AsRef<OsStr>>(
+    program: &Path,
+    args: &[S],
+    variables: &[(&str, OsString)],
+) -> Result<Answer, CaptureError> {
     let output = Command::new(program)
         .args(args)
         .env_clear()
+        .envs(variables.iter().map(|(name, value)| (name, value)))
         .env("LC_ALL", "C")
         .env("PATH", NOWHERE)
         .stdin(Stdio::null())

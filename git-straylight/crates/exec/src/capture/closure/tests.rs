@@ -242,3 +242,33 @@ proptest! {
         prop_assert_eq!(found.map(|real| closure.on_disk(&real)), kernel);
     }
 }
+
+#[test]
+fn a_grafted_folder_lies_elsewhere_in_the_tree() {
+    let machine = Machine::new();
+    machine.file("home/me/.tools/bin/tool", 0o755);
+    machine.file("home/me/.tools/lib/data", 0o644);
+    machine.link("home/me/.tools/lib/link", "data");
+    machine.file("home/me/.tools/share/doc", 0o644);
+    // Nobody else may enter the home: for root, that is a private folder.
+    let home = machine.path("home/me/x");
+    fs::set_permissions(home.parent().unwrap(), fs::Permissions::from_mode(0o700)).unwrap();
+    let mut closure = machine.closure();
+    closure.graft(&machine.path("home/me/.tools"), Path::new("/opt/tools"));
+    let tool = closure.require(Path::new("/opt/tools/bin/../bin/tool"));
+    assert_eq!(tool.unwrap(), Path::new("/opt/tools/bin/tool"));
+    closure.add_folder(Path::new("/opt/tools/lib")).unwrap();
+    let paths = listing(closure);
+    let below: Vec<_> = paths
+        .iter()
+        .filter(|path| path.starts_with("opt/tools/"))
+        .collect();
+    assert_eq!(
+        below,
+        [
+            "opt/tools/bin/tool*",
+            "opt/tools/lib/data",
+            "opt/tools/lib/link -> data"
+        ]
+    );
+}

@@ -1,0 +1,356 @@
+{-
+Rust libraries, programs, procedural macros and tests.
+
+A target is one crate. The first of its sources is the crate's root. Crates
+that it names in `deps` are `extern` under their own names; what those depend
+on is found, and not seen. C libraries among `deps` are linked.
+-}
+let Dice = ../../dice/v1.dhall
+
+let Targets = ../../targets/v1.dhall
+
+let Toolchains = ../../toolchains/v1.dhall
+
+let Piece = Dice.Piece
+
+let Argument = Dice.Argument
+
+let Source = Dice.Source
+
+let Flag = Toolchains.Flag
+
+let Edition = < E2015 | E2018 | E2021 | E2024 >
+
+let Sources =
+      {- What all Rust rules take. `name` is the target's, `crate` the crate's
+         if it is another. `srcs`: files of the package; `generated_srcs`: made
+         by other targets, or pinned. `version` distinguishes crates of one
+         name. `env`: what `env!` sees. `flags` are for this crate only.
+      -}
+      { name : Text
+      , crate : Optional Text
+      , version : Text
+      , toolchain : Toolchains.Toolchain
+      , edition : Edition
+      , srcs : List Text
+      , generated_srcs : List Source
+      , features : List Text
+      , deps : List Text
+      , flags : List Flag
+      , env : Dice.Environment
+      , platforms : List Targets.Triple
+      }
+
+let defaults =
+      { crate = None Text
+      , version = "0.0.0"
+      , edition = Edition.E2024
+      , generated_srcs = [] : List Source
+      , features = [] : List Text
+      , deps = [] : List Text
+      , flags = [] : List Flag
+      , env = [] : Dice.Environment
+      , platforms = [] : List Targets.Triple
+      }
+
+let Library = { Type = Sources, default = defaults }
+
+let Binary = { Type = Sources, default = defaults }
+
+let ProcMacro = { Type = Sources, default = defaults }
+
+let Test =
+      {- The `#[test]` functions of a crate. `args` are arguments of the test
+         program, `data` the files that it may read.
+      -}
+      { Type =
+            Sources
+          ⩓ { args : List Argument, data : List Source, timeout_seconds : Natural }
+      , default =
+            defaults
+          ∧ { args = [] : List Argument
+            , data = [] : List Source
+            , timeout_seconds = 300
+            }
+      }
+
+let map =
+      λ(a : Type) →
+      λ(b : Type) →
+      λ(f : a → b) →
+      λ(list : List a) →
+        List/build
+          b
+          ( λ(result : Type) →
+            λ(cons : b → result → result) →
+            λ(nil : result) →
+              List/fold a list result (λ(x : a) → cons (f x)) nil
+          )
+
+let literals = map Text Argument Dice.literal
+
+let show_edition =
+      λ(edition : Edition) →
+        merge
+          { E2015 = "2015", E2018 = "2018", E2021 = "2021", E2024 = "2024" }
+          edition
+
+let crate_name =
+      {- Identifiers have no `-`. -}
+      λ(self : Sources) →
+        Text/replace
+          "-"
+          "_"
+          (merge { None = self.name, Some = λ(crate : Text) → crate } self.crate)
+
+let Dependency =
+      {- A dependency's outputs, as sets hand them on. -}
+      λ(set : Text) →
+      λ(reach : Dice.Reach) →
+      λ(order : Dice.Order) →
+      λ(prefix : Text) →
+        Argument.Each { of = { set, reach, order }, prefix }
+
+let dependencies =
+      [ Dependency "rust.extern" Dice.Reach.Direct Dice.Order.Preorder "--extern="
+      , Dependency
+          "rust.search"
+          Dice.Reach.Transitive
+          Dice.Order.Preorder
+          "-Ldependency="
+      ]
+
+let linked =
+      {- What other languages hand on to a linker. -}
+      [ Dependency
+          "c.archive"
+          Dice.Reach.Transitive
+          Dice.Order.Topological
+          "-Clink-arg="
+      , Dependency
+          "c.library"
+          Dice.Reach.Transitive
+          Dice.Order.Topological
+          "-Clink-arg="
+      ]
+
+let problems =
+      λ(self : Sources) →
+          Toolchains.conflicts (self.toolchain.flags # self.flags)
+        # ( if    Natural/isZero (List/length Text self.srcs)
+            then  [ "it has no sources: the first of `srcs` is the root of the crate"
+                  ]
+            else  [] : List Text
+          )
+        # merge
+            { None =
+              [ "its toolchain has no Rust compiler: `git straylight toolchain capture rustc` makes one"
+              ]
+            , Some = λ(_ : Toolchains.Rust) → [] : List Text
+            }
+            (Toolchains.rust_compiler self.toolchain.compiler)
+
+let warnings =
+      λ(self : Sources) →
+        map
+          Text
+          Text
+          (λ(flag : Text) → "untyped flag `${flag}`")
+          (Toolchains.raw_flags (self.toolchain.flags # self.flags))
+
+let compile =
+      {- One run of rustc: what it makes, and its arguments for that. -}
+      λ(self : Sources) →
+      λ(mode : Dice.Mode) →
+      λ(rust : Toolchains.Rust) →
+      λ(output : Text) →
+      λ(own : List Argument) →
+        Dice.Action::{
+        , category = "rustc"
+        , identifier = output
+        , root = Some rust.artifact
+        , arguments =
+              [ Dice.literal rust.rustc
+              , Dice.literal "--crate-name=${crate_name self}"
+              , Dice.literal "--edition=${show_edition self.edition}"
+              , Dice.literal "-Clinker=${rust.c.cc}"
+              , Dice.literal "-Cmetadata=${self.name}-${self.version}"
+              ]
+            # literals
+                ( merge
+                    { debug = [ "-Cdebuginfo=2" ]
+                    , release = [ "-Copt-level=3", "-Cdebug-assertions=no" ]
+                    }
+                    mode
+                )
+            # literals
+                ( map
+                    Text
+                    Text
+                    (λ(feature : Text) → "--cfg=feature=${Text/show feature}")
+                    self.features
+                )
+            # literals (Toolchains.rustc_flags (self.toolchain.flags # self.flags))
+            # own
+            # dependencies
+            # merge
+                { None = [] : List Argument
+                , Some =
+                    λ(root : Text) →
+                      [ Argument.Pieces [ Piece.Source (Source.File root) ] ]
+                }
+                (List/head Text self.srcs)
+            # [ Dice.literal "-o", Argument.Pieces [ Piece.Out output ] ]
+        , inputs = map Text Source Source.File self.srcs # self.generated_srcs
+        , env = self.env
+        , outputs = [ Dice.Output.File output ]
+        }
+
+let target =
+      {- What the rules have in common. -}
+      λ(self : Sources) →
+      λ(kind : Text) →
+      λ(mode : Dice.Mode) →
+      λ(output : Text) →
+      λ(own : List Argument) →
+        Dice.Target::{
+        , name = self.name
+        , kind
+        , deps = self.deps
+        , actions =
+            merge
+              { None = [] : List Dice.Action.Type
+              , Some =
+                  λ(rust : Toolchains.Rust) →
+                    [ compile self mode rust output own ]
+              }
+              (Toolchains.rust_compiler self.toolchain.compiler)
+        , outputs = [ { name = output, path = output } ]
+        , warnings = warnings self
+        , problems = problems self
+        }
+
+let handed_on =
+      {- How dependents find a crate, and those that it is made of. -}
+      λ(self : Sources) →
+      λ(output : Text) →
+        [ { set = "rust.extern"
+          , items =
+            [ [ Piece.Literal "${crate_name self}=", Piece.Out output ] ]
+          , inputs = [] : List Source
+          }
+        , { set = "rust.search"
+          , items = [ [ Piece.Folder (Dice.Folder.Outputs ":${self.name}") ] ]
+          , inputs = [ Source.Output { target = ":${self.name}", output } ]
+          }
+        ]
+
+let library
+    : Library.Type → Dice.Rule
+    = λ(self : Library.Type) →
+        { name = self.name
+        , platforms = self.platforms
+        , build =
+            λ(configuration : Dice.Configuration) →
+              let output = "lib${crate_name self}.rlib"
+
+              in    target
+                      self
+                      "rust_library"
+                      configuration.mode
+                      output
+                      [ Dice.literal "--crate-type=rlib" ]
+                  ⫽ { sets = handed_on self output }
+        }
+
+let proc_macro
+    : ProcMacro.Type → Dice.Rule
+    = {- Dependents load it into their compiler. -}
+      λ(self : ProcMacro.Type) →
+        { name = self.name
+        , platforms = self.platforms
+        , build =
+            λ(configuration : Dice.Configuration) →
+              let output = "lib${crate_name self}.so"
+
+              in    target
+                      self
+                      "rust_proc_macro"
+                      configuration.mode
+                      output
+                      ( literals
+                          [ "--crate-type=proc-macro", "--extern=proc_macro" ]
+                      )
+                  ⫽ { sets = handed_on self output }
+        }
+
+let executable =
+      λ(self : Sources) → Argument.Pieces [ Piece.Out self.name ]
+
+let binary
+    : Binary.Type → Dice.Rule
+    = λ(self : Binary.Type) →
+        { name = self.name
+        , platforms = self.platforms
+        , build =
+            λ(configuration : Dice.Configuration) →
+                target
+                  self
+                  "rust_binary"
+                  configuration.mode
+                  self.name
+                  ([ Dice.literal "--crate-type=bin" ] # linked)
+              ⫽ { run = Some { arguments = [ executable self ] } }
+        }
+
+let test
+    : Test.Type → Dice.Rule
+    = λ(self : Test.Type) →
+        let sources = self.(Sources)
+
+        in  { name = self.name
+            , platforms = self.platforms
+            , build =
+                λ(configuration : Dice.Configuration) →
+                    target
+                      sources
+                      "rust_test"
+                      configuration.mode
+                      self.name
+                      ([ Dice.literal "--test" ] # linked)
+                  ⫽ { run = Some
+                      { arguments = [ executable sources ] # self.args }
+                    , data = self.data
+                    , test = Some Dice.Test::{
+                      , arguments = [ executable sources ] # self.args
+                      , root =
+                          merge
+                            { None = None Dice.Artifact
+                            , Some =
+                                λ(rust : Toolchains.Rust) → Some rust.artifact
+                            }
+                            ( Toolchains.rust_compiler
+                                self.toolchain.compiler
+                            )
+                      , timeout_seconds = self.timeout_seconds
+                      }
+                    }
+            }
+
+in  { Edition
+    , Library
+    , Binary
+    , ProcMacro
+    , Test
+    , Flag
+    , OptLevel = Toolchains.OptLevel
+    , LTOMode = Toolchains.LTOMode
+    , DebugInfo = Toolchains.DebugInfo
+    , Codegen = Toolchains.Codegen
+    , Link = Toolchains.Link
+    , Warn = Toolchains.Warn
+    , library
+    , binary
+    , proc_macro
+    , test
+    }

@@ -1,0 +1,120 @@
+//! Rust crates: libraries, a procedural macro, a program, tests.
+
+use crate::support::{Repo, TestEnvironment, import, says};
+
+const BUILD: &str = r#"
+let toolchain = toolchains.rustc
+
+let crate = Rust.Library::{ name = "", toolchain, srcs = [] : List Text }
+
+in  { shape = Rust.library (crate // { name = "shape", srcs = [ "shape/lib.rs", "shape/area.rs" ] })
+    , double-macro = Rust.proc_macro (crate // { name = "double-macro", srcs = [ "macro.rs" ], edition = Rust.Edition.E2021 })
+    , render = Rust.library (crate // { name = "render", srcs = [ "render.rs" ], deps = [ ":shape", ":double-macro" ], features = [ "loud" ] })
+    , power = C.library C.Library::{ name = "power", toolchain, srcs = [ "power.c" ] }
+    , show = Rust.binary (crate // { name = "show", srcs = [ "main.rs" ], deps = [ ":render", ":power" ] })
+    , shape_test =
+        Rust.test
+          Rust.Test::{ name = "shape_test", crate = Some "shape", toolchain, srcs = [ "shape/lib.rs", "shape/area.rs" ] }
+    }
+"#;
+
+const FILES: [(&str, &str); 7] = [
+    (
+        "shapes/shape/lib.rs",
+        "mod area;\npub use area::area;\npub struct Square(pub u64);\n\
+         #[test]\nfn squares() { assert_eq!(area(&Square(3)), 9); }\n",
+    ),
+    (
+        "shapes/shape/area.rs",
+        "use crate::Square;\npub fn area(s: &Square) -> u64 { s.0 * s.0 }\n",
+    ),
+    (
+        "shapes/macro.rs",
+        "use proc_macro::TokenStream;\n#[proc_macro]\n\
+         pub fn double(item: TokenStream) -> TokenStream { format!(\"2 * ({item})\").parse().unwrap() }\n",
+    ),
+    (
+        "shapes/render.rs",
+        "use shape::{Square, area};\npub fn render(n: u64) -> String {\n\
+         let mark = if cfg!(feature = \"loud\") { \"!\" } else { \"\" };\n\
+         format!(\"{}{mark}\", double_macro::double!(area(&Square(n)))) }\n",
+    ),
+    ("shapes/power.c", "int power(int a) { return a * a * a; }\n"),
+    (
+        "shapes/main.rs",
+        "unsafe extern \"C\" { fn power(a: i32) -> i32; }\n\
+         fn main() { println!(\"{} {}\", render::render(3), unsafe { power(3) }); }\n",
+    ),
+    ("shapes/notes.txt", "not a source\n"),
+];
+
+/// A repository with the crates and a captured compiler.
+fn crates<'a>(environment: &'a TestEnvironment, name: &str) -> Repo<'a> {
+    let repo = environment.repository(name, &[("toolchains.dhall", &environment.toolchains())]);
+    let imports = format!(
+        "let Rust = {}\nlet C = {}\nlet toolchains = ../toolchains.dhall\n",
+        import("rules/rust/v1.dhall"),
+        import("rules/c/v1.dhall")
+    );
+    repo.write("shapes/BUILD.dhall", &format!("{imports}{BUILD}"));
+    for (path, text) in FILES {
+        repo.write(path, text);
+    }
+    repo.commit("crates");
+    repo
+}
+
+#[test]
+fn crates_are_built_run_and_tested() {
+    let environment = TestEnvironment::new();
+    let repo = crates(&environment, "one");
+    let run = repo.straylight(&["run", "//shapes:show"]).success();
+    assert_eq!(run.stdout, "18! 27\n");
+    let first = repo.straylight(&["build", "//shapes/..."]).success();
+    says(
+        &first.stdout,
+        &["shapes/show/show", "shapes/double-macro/libdouble_macro.so"],
+    );
+    let test = repo.straylight(&["test", "//shapes/..."]).success();
+    says(&test.stdout, &["//shapes:shape_test"]);
+    // Elsewhere, with nothing built: the same bytes.
+    let other = crates(&environment, "elsewhere/two");
+    for name in ["claims", "traces"] {
+        std::fs::remove_dir_all(environment.cache().join(name)).unwrap();
+    }
+    let second = other.straylight(&["build", "//shapes/..."]).success();
+    assert_eq!(second.stdout, first.stdout);
+}
+
+#[test]
+fn a_crate_sees_its_own_sources_and_dependencies_only() {
+    let environment = TestEnvironment::new();
+    let repo = crates(&environment, "repo");
+    let main = "fn main() { println!(\"{}\", include_str!(\"notes.txt\")); }\n";
+    repo.write("shapes/main.rs", main);
+    let run = repo.straylight(&["build", "//shapes:show"]).code(1);
+    says(&run.stderr, &["notes.txt", "No such file"]);
+    // What a dependency depends on is linked, and not named.
+    repo.write(
+        "shapes/main.rs",
+        "fn main() { shape::area(&shape::Square(1)); }\n",
+    );
+    let run = repo.straylight(&["build", "//shapes:show"]).code(1);
+    says(&run.stderr, &["shape"]);
+}
+
+#[test]
+fn a_toolchain_without_a_rust_compiler_is_refused() {
+    let environment = TestEnvironment::new();
+    let repo = crates(&environment, "repo");
+    let text = String::from_utf8(repo.read("shapes/BUILD.dhall")).unwrap();
+    repo.write(
+        "shapes/BUILD.dhall",
+        &text.replace("toolchains.rustc", "toolchains.gcc"),
+    );
+    let run = repo.straylight(&["build", "//shapes:shape"]).code(2);
+    says(
+        &run.stderr,
+        &["has no Rust compiler", "toolchain capture rustc"],
+    );
+}
