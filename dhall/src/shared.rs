@@ -56,6 +56,8 @@ impl<T: Send + Sync + std::fmt::Debug + 'static> std::fmt::Debug for Shared<T> {
 
 thread_local! {
     static DEPTH: Cell<u32> = const { Cell::new(0) };
+    /// Whether something is in the queue: it is looked at only if it must be.
+    static QUEUED: Cell<bool> = const { Cell::new(false) };
     static QUEUE: RefCell<Vec<Box<dyn Any + Send>>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -68,14 +70,16 @@ impl<T: Send + Sync + 'static> Drop for Slot<T> {
         };
         if depth >= RECURSION {
             let boxed: Box<dyn Any + Send> = Box::new(content);
+            QUEUED.set(true);
             // A failure to queue drops the content here, which is merely deeper.
             let _ = QUEUE.try_with(|queue| queue.borrow_mut().push(boxed));
             return;
         }
         DEPTH.set(depth + 1);
         drop(content);
-        if depth == 0 {
+        if depth == 0 && QUEUED.get() {
             drain();
+            QUEUED.set(false);
         }
         DEPTH.set(depth);
     }
