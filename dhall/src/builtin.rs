@@ -95,6 +95,20 @@ builtins! {
     TimeZoneShow "TimeZone/show" 1 "TimeZone -> Text"
 }
 
+impl Builtin {
+    /// Returns whether it evaluates its argument `at` in order to reduce; the
+    /// others are types.
+    pub(crate) fn looks_at(self, at: usize) -> bool {
+        match self {
+            Self::NaturalFold => at != 1,
+            Self::ListFold => at != 0 && at != 2,
+            _ => {
+                at + 1 == self.arity() || matches!(self, Self::NaturalSubtract | Self::TextReplace)
+            }
+        }
+    }
+}
+
 /// Names that no identifier may have unless it is quoted.
 pub(crate) const KEYWORDS: &[&str] = &[
     "if",

@@ -37,7 +37,7 @@ impl Machine {
         Ok(reduced.unwrap_or_else(|| Val::call(builtin, arguments)))
     }
 
-    fn reduce(&self, builtin: Builtin, arguments: &[Lazy]) -> Evaluated<Option<Val>> {
+    pub(crate) fn reduce(&self, builtin: Builtin, arguments: &[Lazy]) -> Evaluated<Option<Val>> {
         match (builtin, arguments) {
             (Builtin::NaturalFold, [count, _, succ, zero]) => self.natural_fold(count, succ, zero),
             (Builtin::NaturalBuild, [build]) => {
@@ -172,8 +172,7 @@ impl Machine {
         let mut accumulator = self.force(nil)?;
         for item in list.iter_back() {
             self.budget.step()?;
-            let step = self.apply(&cons, item.clone())?;
-            accumulator = self.apply(&step, accumulator.into())?;
+            accumulator = self.apply_two(&cons, item.clone(), accumulator.into())?;
             self.force_data(&accumulator)?;
         }
         Ok(Some(accumulator))

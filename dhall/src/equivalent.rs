@@ -163,7 +163,7 @@ impl Machine {
     }
 
     fn binders(&self, a: &Binder, b: &Binder) -> Evaluated<bool> {
-        if !self.lazies(&a.domain, &b.domain)? {
+        if !self.equivalent(&a.domain(self)?, &b.domain(self)?)? {
             return Ok(false);
         }
         // Comparisons nest, through evaluation too: each gets its own level.

@@ -8,8 +8,10 @@
 
 use std::sync::Arc;
 
+use crate::builtin::Builtin;
 use crate::environment::Env;
 use crate::limits::{Budget, Stop};
+use crate::number::Natural;
 use crate::quote::Quoter;
 use crate::rope::{List, Text};
 use crate::scope::Name;
@@ -57,14 +59,17 @@ impl Machine {
     /// Puts off an evaluation, unless it is not worth putting off.
     pub(crate) fn delay(&self, expression: &Expr, env: &Env) -> Lazy {
         match expression.kind() {
-            Kind::Var(var) => variable(var, env),
+            Kind::Var(var) => match bound(var, env) {
+                Some(value) => value.clone(),
+                None => free(var).into(),
+            },
             Kind::Const(known) => Val::Const(*known).into(),
             Kind::Builtin(builtin) => Val::Builtin(*builtin).into(),
             Kind::Bool(value) => Val::Bool(*value).into(),
             Kind::Natural(value) => Val::Natural(value.clone()).into(),
             Kind::Text(chunks, text) if chunks.is_empty() => Val::text(Name::clone(text)).into(),
             Kind::Lambda(name, domain, body) => {
-                Val::Lambda(self.binder(name, domain, body, env)).into()
+                Val::Lambda(Shared::new(Binder::closure(name, domain, body, env))).into()
             }
             Kind::Embed(embedded) => embedded.value.clone().into(),
             _ => match expression.known_value() {
@@ -74,16 +79,23 @@ impl Machine {
         }
     }
 
-    fn binder(&self, name: &Name, domain: &Expr, body: &Expr, env: &Env) -> Shared<Binder> {
-        Shared::new(Binder {
-            name: Name::clone(name),
-            domain: self.delay(domain, env),
-            body: Body::Closure(env.clone(), body.clone()),
-        })
-    }
-
     /// Evaluates an expression to weak head normal form.
     pub(crate) fn eval(&self, expression: &Expr, env: &Env) -> Evaluated<Val> {
+        match expression.kind() {
+            Kind::Var(var) => {
+                self.budget.spend(1)?;
+                return match bound(var, env) {
+                    Some(value) => self.force(value),
+                    None => Ok(free(var)),
+                };
+            }
+            Kind::Bool(value) => return Ok(Val::Bool(*value)),
+            Kind::Natural(Natural::Small(value)) => {
+                return Ok(Val::Natural(Natural::Small(*value)));
+            }
+            Kind::Builtin(builtin) => return Ok(Val::Builtin(*builtin)),
+            _ => {}
+        }
         if !expression.is_closed() {
             return self.eval_here(expression, env);
         }
@@ -99,9 +111,12 @@ impl Machine {
     fn eval_here(&self, expression: &Expr, env: &Env) -> Evaluated<Val> {
         self.budget.step()?;
         Ok(match expression.kind() {
-            Kind::Var(var) => self.force(&variable(var, env))?,
-            Kind::Lambda(name, domain, body) => Val::Lambda(self.binder(name, domain, body, env)),
-            Kind::Pi(name, domain, body) => Val::Pi(self.binder(name, domain, body, env)),
+            Kind::Lambda(name, domain, body) => {
+                Val::Lambda(Shared::new(Binder::closure(name, domain, body, env)))
+            }
+            Kind::Pi(name, domain, body) => {
+                Val::Pi(Shared::new(Binder::closure(name, domain, body, env)))
+            }
             Kind::App(function, arguments) => self.application(function, arguments, env)?,
             Kind::Let(bindings, body) => {
                 let mut env = env.clone();
@@ -152,6 +167,9 @@ impl Machine {
                 };
                 Val::Union(Shared::new(alternatives.iter().map(alternative).collect()))
             }
+            Kind::List(items) if let [item] = &items[..] => {
+                Val::List(List::one(self.eval(item, env)?.into()))
+            }
             Kind::List(items) => {
                 self.budget.size(items.len())?;
                 let items = items
@@ -193,10 +211,66 @@ impl Machine {
 
     fn application(&self, function: &Expr, arguments: &[Expr], env: &Env) -> Evaluated<Val> {
         let mut function = self.eval(function, env)?;
-        for argument in arguments {
-            function = self.apply(&function, self.delay(argument, env))?;
+        let mut rest = arguments;
+        while let Some((argument, more)) = rest.split_first() {
+            match &function {
+                Val::Lambda(binder) if let Body::Closure(inner, body) = &binder.body => {
+                    let mut inner = inner.push(self.delay(argument, env));
+                    let mut body = body;
+                    rest = more;
+                    // A function of several arguments is entered at once.
+                    while let Kind::Lambda(_, _, next) = body.kind()
+                        && let Some((argument, more)) = rest.split_first()
+                    {
+                        self.budget.spend(1)?;
+                        inner = inner.push(self.delay(argument, env));
+                        body = next;
+                        rest = more;
+                    }
+                    function = self.eval(body, &inner)?;
+                }
+                Val::Builtin(builtin) if (1..=rest.len()).contains(&builtin.arity()) => {
+                    let (now, more) = rest.split_at(builtin.arity());
+                    function = self.call_now(*builtin, now, env)?;
+                    rest = more;
+                }
+                _ => {
+                    function = self.apply(&function, self.delay(argument, env))?;
+                    rest = more;
+                }
+            }
         }
         Ok(function)
+    }
+
+    /// Calls a builtin with all of its arguments. What it looks at is evaluated
+    /// without a thunk.
+    fn call_now(&self, builtin: Builtin, arguments: &[Expr], env: &Env) -> Evaluated<Val> {
+        match arguments.len() {
+            1 => self.call_array::<1>(builtin, arguments, env),
+            2 => self.call_array::<2>(builtin, arguments, env),
+            3 => self.call_array::<3>(builtin, arguments, env),
+            4 => self.call_array::<4>(builtin, arguments, env),
+            _ => self.call_array::<5>(builtin, arguments, env),
+        }
+    }
+
+    fn call_array<const N: usize>(
+        &self,
+        builtin: Builtin,
+        arguments: &[Expr],
+        env: &Env,
+    ) -> Evaluated<Val> {
+        let mut values = [const { Lazy::Now(Val::Bool(false)) }; N];
+        for (at, (value, argument)) in values.iter_mut().zip(arguments).enumerate() {
+            *value = match builtin.looks_at(at) {
+                true => self.eval(argument, env)?.into(),
+                false => self.delay(argument, env),
+            };
+        }
+        self.budget.step()?;
+        let reduced = self.reduce(builtin, &values)?;
+        Ok(reduced.unwrap_or_else(|| Val::call(builtin, values.into())))
     }
 
     /// Applies a function to an argument.
@@ -216,6 +290,18 @@ impl Machine {
             }))),
             stuck => Ok(Val::App(Shared::new((stuck.clone(), argument)))),
         }
+    }
+
+    /// Applies a function to two arguments.
+    pub(crate) fn apply_two(&self, function: &Val, first: Lazy, second: Lazy) -> Evaluated<Val> {
+        if let Val::Lambda(binder) = function
+            && let Body::Closure(env, body) = &binder.body
+            && let Kind::Lambda(_, _, body) = body.kind()
+        {
+            return self.eval(body, &env.push(first).push(second));
+        }
+        let function = self.apply(function, first)?;
+        self.apply(&function, second)
     }
 
     /// Returns the body of a binder with its variable given.
@@ -309,9 +395,7 @@ impl Machine {
         let chosen = match &union {
             Val::Inject(inject) => find(fields, &inject.label).zip(Some(inject.payload.clone())),
             Val::Some(inner) => find(fields, "Some").zip(Some(Some((**inner).clone()))),
-            none if none.applied(crate::builtin::Builtin::None).is_some() => {
-                find(fields, "None").zip(Some(None))
-            }
+            none if none.applied(Builtin::None).is_some() => find(fields, "None").zip(Some(None)),
             _ => None,
         };
         match chosen {
@@ -322,14 +406,21 @@ impl Machine {
     }
 }
 
-/// Returns what a variable stands for.
-fn variable(var: &Var, env: &Env) -> Lazy {
-    let free = |index| Val::Free(Name::clone(&var.name), index).into();
+/// Returns what a variable stands for; `None` if nothing binds it.
+fn bound<'e>(var: &Var, env: &'e Env) -> Option<&'e Lazy> {
     match var.target {
-        // A tree is evaluated with a value for each of its binders.
-        VarTarget::Bound(index) => env.get(index).cloned().unwrap_or_else(|| free(var.index)),
-        VarTarget::Free(index) => free(index),
+        VarTarget::Bound(index) => env.get(index),
+        VarTarget::Free(_) => None,
     }
+}
+
+fn free(var: &Var) -> Val {
+    let index = match var.target {
+        // A tree is evaluated with a value for each of its binders.
+        VarTarget::Bound(_) => var.index,
+        VarTarget::Free(index) => index,
+    };
+    Val::Free(Name::clone(&var.name), index)
 }
 
 fn literal(kind: &Kind) -> Val {

@@ -98,7 +98,7 @@ fn force_all(machine: &Machine, value: &Val) -> evaluate::Evaluated<()> {
         Val::Some(inner) | Val::EmptyList(inner) => part(inner),
         Val::Inject(inject) => inject.payload.iter().try_for_each(part),
         Val::Call(_, arguments) => arguments.iter().try_for_each(part),
-        Val::Pi(binder) => part(&binder.domain),
+        Val::Pi(binder) => force_all(machine, &binder.domain(machine)?),
         _ => Ok(()),
     }
 }
@@ -181,7 +181,7 @@ impl Value {
         let Val::Pi(binder) = &self.value else {
             return None;
         };
-        let domain = self.part(&binder.domain)?;
+        let domain = self.with_value(binder.known_domain()?.clone());
         let codomain = self.run(|machine| {
             let variable = Val::Free(Name::clone(&binder.name), 0);
             let codomain = machine.instantiate(binder, variable.into())?;

@@ -51,6 +51,9 @@ pub enum Stop {
 pub(crate) struct Budget {
     steps: Cell<u64>,
     limits: Limits,
+    /// The lowest address that a checked call may reach, of the thread that
+    /// made this.
+    floor: usize,
 }
 
 impl Budget {
@@ -58,13 +61,17 @@ impl Budget {
         Self {
             steps: Cell::new(limits.steps),
             limits,
+            floor: FLOOR.get(),
         }
     }
 
     /// Counts one step of a recursive walk, and looks at the stack.
     pub(crate) fn step(&self) -> Result<(), Stop> {
         self.spend(1)?;
-        check_stack()
+        if stack_address() < self.floor {
+            return Err(Stop::TooDeep);
+        }
+        Ok(())
     }
 
     /// Counts several steps.
@@ -132,6 +139,7 @@ pub(crate) fn check_stack() -> Result<(), Stop> {
     Ok(())
 }
 
+#[inline]
 fn stack_address() -> usize {
     let here = 0_u8;
     std::ptr::from_ref(&here).addr()

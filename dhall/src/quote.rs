@@ -190,7 +190,8 @@ impl<'a> Quoter<'a> {
     }
 
     fn binder(&mut self, binder: &Binder) -> Evaluated<(Name, Expr, Expr)> {
-        let domain = self.lazy(&binder.domain)?;
+        let domain = binder.domain(self.machine)?;
+        let domain = self.quote(&domain)?;
         let name = self
             .rename
             .clone()

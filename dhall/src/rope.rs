@@ -145,6 +145,8 @@ impl From<Val> for Text {
 /// A list that is not empty.
 #[derive(Clone, Debug)]
 pub(crate) enum List {
+    /// What folds put before and behind lists.
+    One(Shared<Lazy>),
     Items(Shared<Vec<Lazy>>),
     Join(Shared<ListJoin>),
 }
@@ -160,6 +162,10 @@ pub(crate) struct ListJoin {
 }
 
 impl List {
+    pub(crate) fn one(item: Lazy) -> Self {
+        Self::One(Shared::new(item))
+    }
+
     /// Returns the list of these items; `None` if there are none.
     pub(crate) fn new(items: Vec<Lazy>) -> Option<Self> {
         (!items.is_empty()).then(|| Self::Items(Shared::new(items)))
@@ -167,6 +173,7 @@ impl List {
 
     pub(crate) fn same(&self, other: &Self) -> bool {
         match (self, other) {
+            (Self::One(a), Self::One(b)) => a.same(b),
             (Self::Items(a), Self::Items(b)) => a.same(b),
             (Self::Join(a), Self::Join(b)) => a.same(b),
             _ => false,
@@ -175,13 +182,24 @@ impl List {
 
     pub(crate) fn length(&self) -> usize {
         match self {
+            Self::One(_) => 1,
             Self::Items(items) => items.len(),
             Self::Join(join) => join.length,
         }
     }
 
+    /// Returns the items of a leaf; `None` if this is none.
+    fn leaf(&self) -> Option<&[Lazy]> {
+        match self {
+            Self::One(item) => Some(std::slice::from_ref(item)),
+            Self::Items(items) => Some(items),
+            Self::Join(_) => None,
+        }
+    }
+
     pub(crate) fn first(&self) -> &Lazy {
         match self {
+            Self::One(item) => item,
             Self::Items(items) => &items[0],
             Self::Join(join) => &join.first,
         }
@@ -189,17 +207,17 @@ impl List {
 
     pub(crate) fn last(&self) -> &Lazy {
         match self {
+            Self::One(item) => item,
             Self::Items(items) => &items[items.len() - 1],
             Self::Join(join) => &join.last,
         }
     }
 
     pub(crate) fn join(self, right: Self) -> Self {
-        if let (Self::Items(a), Self::Items(b)) = (&self, &right)
+        if let (Some(a), Some(b)) = (self.leaf(), right.leaf())
             && a.len() + b.len() <= SMALL_LIST
         {
-            let items = a.iter().chain(b.iter()).cloned().collect();
-            return Self::Items(Shared::new(items));
+            return Self::Items(Shared::new([a, b].concat()));
         }
         Self::Join(Shared::new(ListJoin {
             length: self.length().saturating_add(right.length()),
@@ -217,7 +235,7 @@ impl List {
             loop {
                 match rest.pop()? {
                     Self::Join(join) => rest.extend([&join.right, &join.left]),
-                    Self::Items(items) => return Some(items),
+                    list => return list.leaf(),
                 }
             }
         });
@@ -231,7 +249,7 @@ impl List {
             loop {
                 match rest.pop()? {
                     Self::Join(join) => rest.extend([&join.left, &join.right]),
-                    Self::Items(items) => return Some(items),
+                    list => return list.leaf(),
                 }
             }
         });

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::builtin::{Builtin, Const};
 use crate::environment::Env;
+use crate::evaluate::{Evaluated, Machine};
 use crate::number::{Integer, Natural};
 use crate::rope::{List, Text};
 use crate::scope::Name;
@@ -73,8 +74,63 @@ pub(crate) type Alternatives = Shared<Vec<(Name, Option<Lazy>)>>;
 #[derive(Debug)]
 pub(crate) struct Binder {
     pub(crate) name: Name,
-    pub(crate) domain: Lazy,
+    domain: Domain,
     pub(crate) body: Body,
+}
+
+/// The type of the variable. Functions are applied far more often than their
+/// types are looked at: that of a closure waits without a thunk of its own.
+#[derive(Debug)]
+enum Domain {
+    /// Evaluated in the environment of the closure.
+    Closure(Expr, OnceLock<Val>),
+    Lazy(Lazy),
+}
+
+impl Binder {
+    /// Returns the function that closes over `env`.
+    pub(crate) fn closure(name: &Name, domain: &Expr, body: &Expr, env: &Env) -> Self {
+        Self {
+            name: Name::clone(name),
+            domain: Domain::Closure(domain.clone(), OnceLock::new()),
+            body: Body::Closure(env.clone(), body.clone()),
+        }
+    }
+
+    pub(crate) fn new(name: &Name, domain: impl Into<Lazy>, body: Body) -> Self {
+        Self {
+            name: Name::clone(name),
+            domain: Domain::Lazy(domain.into()),
+            body,
+        }
+    }
+
+    /// Returns the type of the variable if it is already known.
+    pub(crate) fn known_domain(&self) -> Option<&Val> {
+        match &self.domain {
+            Domain::Closure(_, known) => known.get(),
+            Domain::Lazy(domain) => domain.known(),
+        }
+    }
+
+    /// Returns the type of the variable.
+    pub(crate) fn domain(&self, machine: &Machine) -> Evaluated<Val> {
+        let (domain, known) = match &self.domain {
+            Domain::Lazy(domain) => return machine.force(domain),
+            Domain::Closure(domain, known) => (domain, known),
+        };
+        if let Some(value) = known.get() {
+            return Ok(value.clone());
+        }
+        let value = match &self.body {
+            Body::Closure(env, _) => machine.eval(domain, env)?,
+            // A type that is still to evaluate comes with a closure.
+            _ => machine.eval(domain, &Env::default())?,
+        };
+        // Another thread may have been first, with an equal value.
+        let _ = known.set(value.clone());
+        Ok(value)
+    }
 }
 
 /// What a binder does with its variable.

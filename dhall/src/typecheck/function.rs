@@ -30,11 +30,8 @@ impl Checker<'_> {
             output,
             quoted: OnceLock::new(),
         };
-        Ok(Val::Pi(Shared::new(Binder {
-            name: Name::clone(name),
-            domain: ty.into(),
-            body: Body::Inferred(Box::new(inferred)),
-        })))
+        let body = Body::Inferred(Box::new(inferred));
+        Ok(Val::Pi(Shared::new(Binder::new(name, ty, body))))
     }
 
     pub(super) fn pi(&mut self, name: &Name, domain: &Expr, codomain: &Expr) -> Checked<Val> {
@@ -53,7 +50,7 @@ impl Checker<'_> {
             let Val::Pi(binder) = &ty else {
                 return Err(self.not_a_function(function, at, argument, &ty));
             };
-            let expected = self.force(argument.span(), &binder.domain)?;
+            let expected = self.at(argument.span(), binder.domain(self.machine))?;
             let found = self.infer(argument)?;
             let message = "a function is given an argument of the wrong type";
             self.expect(argument.span(), &expected, &found, message)

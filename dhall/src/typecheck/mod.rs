@@ -279,7 +279,7 @@ impl<'m> Checker<'m> {
                 return self.largest_universe(span, parts);
             }
             Val::Pi(binder) => {
-                let domain = self.force(span, &binder.domain)?;
+                let domain = self.at(span, binder.domain(self.machine))?;
                 let Some(input) = self.universe(span, &domain)? else {
                     return Ok(None);
                 };

@@ -83,11 +83,11 @@ impl Checker<'_> {
         };
         match find(alternatives, name) {
             Some(None) => Ok(value),
-            Some(Some(payload)) => Ok(Val::Pi(Shared::new(Binder {
-                name: Name::clone(name),
-                domain: payload.clone(),
-                body: Body::Constant(value.clone()),
-            }))),
+            Some(Some(payload)) => {
+                let body = Body::Constant(value.clone());
+                let binder = Binder::new(name, payload.clone(), body);
+                Ok(Val::Pi(Shared::new(binder)))
+            }
             None => {
                 let names: Vec<_> = alternatives.iter().map(|(name, _)| name.as_ref()).collect();
                 Err(

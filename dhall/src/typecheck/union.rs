@@ -153,7 +153,7 @@ impl Checker<'_> {
             );
         };
         let expected = self.force(span, payload)?;
-        let found = self.force(span, &binder.domain)?;
+        let found = self.at(span, binder.domain(self.machine))?;
         let message =
             format!("the handler of `{name}` takes another type than the alternative has");
         self.expect(span, &expected, &found, &message)?;
