@@ -5,6 +5,7 @@ use std::sync::{Arc, LazyLock};
 use crate::builtin::Builtin;
 use crate::environment::Env;
 use crate::evaluate::{Evaluated, Machine};
+use crate::memory;
 use crate::number::{self, Natural};
 use crate::rope::{List, Text};
 use crate::scope::Name;
@@ -71,24 +72,27 @@ impl Machine {
             }
             (Builtin::NaturalShow, Val::Natural(n)) => {
                 self.spend_on_digits(n)?;
-                Val::text(n.to_string())
+                Val::made_text(n.to_string())
             }
             (Builtin::IntegerToDouble, Val::Integer(i)) => Val::Double(i.to_double()),
             (Builtin::IntegerShow, Val::Integer(i)) => {
                 self.spend_on_digits(i.magnitude())?;
-                Val::text(i.to_string())
+                Val::made_text(i.to_string())
             }
             (Builtin::IntegerNegate, Val::Integer(i)) => Val::Integer(i.negate()),
             (Builtin::IntegerClamp, Val::Integer(i)) => Val::Natural(i.clamp()),
-            (Builtin::DoubleShow, Val::Double(d)) => Val::text(number::show_double(*d)),
-            (Builtin::DateShow, Val::Date(date)) => Val::text(date.to_string()),
-            (Builtin::TimeShow, Val::Time(time)) => Val::text(time.to_string()),
-            (Builtin::TimeZoneShow, Val::TimeZone(zone)) => Val::text(zone.to_string()),
+            (Builtin::DoubleShow, Val::Double(d)) => Val::made_text(number::show_double(*d)),
+            (Builtin::DateShow, Val::Date(date)) => Val::made_text(date.to_string()),
+            (Builtin::TimeShow, Val::Time(time)) => Val::made_text(time.to_string()),
+            (Builtin::TimeZoneShow, Val::TimeZone(zone)) => Val::made_text(zone.to_string()),
             (Builtin::TextShow, Val::Text(text)) => match text.to_literal() {
                 Some(text) => {
                     self.budget.spend(text.len() as u64 / 64)?;
-                    self.budget.size(text.len().saturating_mul(2))?;
-                    Val::text(show_text(&text))
+                    // An escape has up to six characters.
+                    self.budget.room(text.len().saturating_mul(6))?;
+                    let shown = show_text(&text);
+                    self.budget.size(shown.len())?;
+                    Val::made_text(shown)
                 }
                 None => return Ok(None),
             },
@@ -193,6 +197,7 @@ impl Machine {
             (Builtin::ListReverse, Val::EmptyList(_)) => list,
             (Builtin::ListReverse, Val::List(list)) => {
                 self.budget.spend(list.length() as u64)?;
+                self.budget.room(memory::elements::<Lazy>(list.length()))?;
                 list_value(list.iter_back().cloned().collect(), item)
             }
             (Builtin::ListIndexed, Val::EmptyList(_)) => {
@@ -204,6 +209,8 @@ impl Machine {
             }
             (Builtin::ListIndexed, Val::List(list)) => {
                 self.budget.spend(list.length() as u64)?;
+                let record = memory::elements::<(Name, Lazy)>(2) + size_of::<Lazy>();
+                self.budget.room(list.length().saturating_mul(record))?;
                 let (index, value) = (Name::from("index"), Name::from("value"));
                 let record = |(at, item): (usize, &Lazy)| {
                     let at = Val::Natural(Natural::Small(at as u64));
@@ -247,7 +254,7 @@ impl Machine {
             if at > 0 {
                 text = text.join(replacement.clone());
             }
-            text = text.join(Text::literal(piece.into()));
+            text = text.join(Text::made(piece.to_owned()));
             self.budget.size(text.length())?;
         }
         Ok(Some(text.into_value()))

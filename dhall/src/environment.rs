@@ -4,6 +4,7 @@
 //! found in a number of steps logarithmic in the depth (a skew-binary skip
 //! list); pushing is constant, and closures share what they capture.
 
+use crate::memory::Weigh;
 use crate::shared::Shared;
 use crate::value::Lazy;
 
@@ -18,6 +19,8 @@ struct Node {
     parent: Env,
     jump: Env,
 }
+
+impl Weigh for Node {}
 
 impl Env {
     pub(crate) fn depth(&self) -> u32 {

@@ -6,17 +6,19 @@
 //! Nothing here needs the program to be well typed in order to return; a
 //! program that is not may only run into its budget.
 
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use crate::builtin::Builtin;
 use crate::environment::Env;
 use crate::limits::{Budget, Stop};
+use crate::memory;
 use crate::number::Natural;
 use crate::quote::Quoter;
 use crate::rope::{List, Text};
 use crate::scope::Name;
 use crate::shared::Shared;
-use crate::syntax::{Expr, Kind, Op, Var, VarTarget};
+use crate::syntax::{Expr, Kind, Op, Span, Var, VarTarget};
 use crate::value::{Binder, Body, Inferred, Inject, Lazy, Thunk, Val, find};
 
 /// What an evaluation runs on. Belongs to one thread.
@@ -24,7 +26,10 @@ pub(crate) struct Machine {
     pub(crate) budget: Budget,
     /// The next level for a variable that a comparison makes up; far above
     /// the levels of real binders.
-    pub(crate) fresh: std::cell::Cell<u32>,
+    pub(crate) fresh: Cell<u32>,
+    /// Where the last evaluation that was given up was, in each text: the
+    /// innermost expressions.
+    stopped: RefCell<Vec<Span>>,
 }
 
 /// The result of evaluating something.
@@ -34,8 +39,34 @@ impl Machine {
     pub(crate) fn new(limits: crate::limits::Limits) -> Self {
         Self {
             budget: Budget::new(limits),
-            fresh: std::cell::Cell::new(1 << 31),
+            fresh: Cell::new(1 << 31),
+            stopped: RefCell::default(),
         }
+    }
+
+    /// Says that an evaluation was given up inside of `expression`.
+    #[cold]
+    fn stopped_in(&self, expression: &Expr, stop: Stop) -> Stop {
+        let span = expression.span();
+        let mut stopped = self.stopped.borrow_mut();
+        let is_known = |known: &Span| known.source == span.source;
+        if span != Span::NONE && !stopped.iter().any(is_known) {
+            stopped.push(span);
+        }
+        stop
+    }
+
+    /// Forgets where evaluations were given up before.
+    pub(crate) fn begin(&self) {
+        self.stopped.borrow_mut().clear();
+    }
+
+    /// Returns the innermost expression of the text of `whole` that was
+    /// evaluated when the evaluation was given up; `whole` if none was.
+    pub(crate) fn stopped_at(&self, whole: Span) -> Span {
+        let stopped = self.stopped.borrow();
+        let found = stopped.iter().find(|span| span.source == whole.source);
+        found.copied().unwrap_or(whole)
     }
 
     /// Returns the value of a lazy part, and remembers it.
@@ -97,13 +128,16 @@ impl Machine {
             _ => {}
         }
         if !expression.is_closed() {
-            return self.eval_here(expression, env);
+            let value = self.eval_here(expression, env);
+            return value.map_err(|stop| self.stopped_in(expression, stop));
         }
         if let Some(value) = expression.known_value() {
             return Ok(value.clone());
         }
         // What is kept must not keep the variables of one place alive.
-        let value = self.eval_here(expression, &Env::default())?;
+        let value = self
+            .eval_here(expression, &Env::default())
+            .map_err(|stop| self.stopped_in(expression, stop))?;
         expression.keep_value(&value);
         Ok(value)
     }
@@ -171,7 +205,7 @@ impl Machine {
                 Val::List(List::one(self.eval(item, env)?.into()))
             }
             Kind::List(items) => {
-                self.budget.size(items.len())?;
+                self.budget.size(memory::elements::<Lazy>(items.len()))?;
                 let items = items
                     .iter()
                     .map(|item| Ok(Lazy::Now(self.eval(item, env)?)));

@@ -60,25 +60,51 @@ impl Evaluator {
     /// be imported, is not well typed, or exceeds the limits.
     pub fn evaluate(&self, location: &Location, text: &str) -> Result<Evaluated, Error> {
         let source: Arc<str> = Arc::from(text);
-        let result = with_stack(|| {
+        let result = with_stack(self.limits, || {
             let machine = Machine::new(self.limits);
             let mut resolver = Resolver::new(&machine, &*self.importer, &self.cache);
             let loaded = resolver.load(location, &source)?;
+            let origin = Arc::new(Origin {
+                location: location.clone(),
+                text: Arc::clone(&source),
+                span: loaded.span,
+            });
             let embedded = &loaded.embedded;
+            machine.begin();
             for value in [&embedded.value, &embedded.ty] {
-                force_all(&machine, value).map_err(|stop| {
-                    Error::new(location, &source, Problem::stopped(Span::NONE, stop))
-                })?;
+                force_all(&machine, value).map_err(|stop| origin.stopped(&machine, stop))?;
             }
+            let value = |value: &Val| Value {
+                value: value.clone(),
+                limits: self.limits,
+                origin: Arc::clone(&origin),
+            };
             Ok(Evaluated {
-                value: Value::new(embedded.value.clone(), self.limits),
-                ty: Value::new(embedded.ty.clone(), self.limits),
+                value: value(&embedded.value),
+                ty: value(&embedded.ty),
                 imports: loaded.imports.into_iter().collect(),
             })
         });
         result.unwrap_or_else(|stop| {
             Err(Error::general(location, Problem::stopped(Span::NONE, stop)))
         })
+    }
+}
+
+/// The text whose evaluation made a value.
+#[derive(Debug)]
+struct Origin {
+    location: Location,
+    text: Arc<str>,
+    span: Span,
+}
+
+impl Origin {
+    /// Returns the error of an evaluation that was given up: it is about the
+    /// innermost expression of this text that was evaluated.
+    fn stopped(&self, machine: &Machine, stop: Stop) -> Error {
+        let span = machine.stopped_at(self.span);
+        Error::new(&self.location, &self.text, Problem::stopped(span, stop))
     }
 }
 
@@ -109,22 +135,22 @@ fn force_all(machine: &Machine, value: &Val) -> evaluate::Evaluated<()> {
 pub struct Value {
     pub(crate) value: Val,
     limits: Limits,
+    origin: Arc<Origin>,
 }
 
 impl Value {
-    pub(crate) fn new(value: Val, limits: Limits) -> Self {
-        Self { value, limits }
-    }
-
     /// Returns another value under the same limits.
     pub(crate) fn with_value(&self, value: Val) -> Self {
-        Self::new(value, self.limits)
+        Self {
+            value,
+            limits: self.limits,
+            origin: Arc::clone(&self.origin),
+        }
     }
 
     /// Returns a part; all parts of data are known.
     fn part(&self, lazy: &Lazy) -> Option<Self> {
-        lazy.known()
-            .map(|value| Self::new(value.clone(), self.limits))
+        lazy.known().map(|value| self.with_value(value.clone()))
     }
 
     fn run<R: Send>(
@@ -132,12 +158,14 @@ impl Value {
         work: impl FnOnce(&Machine) -> Result<R, Stop> + Send,
     ) -> Result<R, Error> {
         let limits = self.limits;
-        with_stack(|| work(&Machine::new(limits)))
-            .and_then(|result| result)
-            .map_err(|stop| {
-                let location = Location::Input("(value)".to_owned());
-                Error::general(&location, Problem::stopped(Span::NONE, stop))
-            })
+        let result = with_stack(limits, || {
+            let machine = Machine::new(limits);
+            work(&machine).map_err(|stop| self.origin.stopped(&machine, stop))
+        });
+        result.unwrap_or_else(|stop| {
+            let problem = Problem::stopped(Span::NONE, stop);
+            Err(Error::general(&self.origin.location, problem))
+        })
     }
 
     /// Returns a field of a record or of a record type.
@@ -171,7 +199,7 @@ impl Value {
             force_all(machine, &result)?;
             Ok(result)
         })?;
-        Ok(Self::new(value, self.limits))
+        Ok(self.with_value(value))
     }
 
     /// Returns the input and the output of a function type. An output that
@@ -188,7 +216,7 @@ impl Value {
             force_all(machine, &codomain)?;
             Ok(codomain)
         });
-        Some((domain, Self::new(codomain.ok()?, self.limits)))
+        Some((domain, self.with_value(codomain.ok()?)))
     }
 
     /// Returns the binary form of the α-β-normal form.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::binary;
 use crate::error::Error;
-use crate::limits::with_stack;
+use crate::limits::{Limits, with_stack};
 use crate::location::Location;
 use crate::parse;
 use crate::print;
@@ -71,14 +71,14 @@ fn in_depth<R: Send>(
     location: &Location,
     work: impl FnOnce() -> Result<R, crate::limits::Stop> + Send,
 ) -> Result<R, Error> {
-    with_stack(work)
+    with_stack(Limits::default(), work)
         .and_then(|result| result)
         .map_err(|stop| Error::general(location, Problem::stopped(Span::NONE, stop)))
 }
 
 impl fmt::Display for Expression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match with_stack(|| print::print(&self.expression)) {
+        match with_stack(Limits::default(), || print::print(&self.expression)) {
             Ok(text) => f.write_str(&text),
             Err(stop) => write!(f, "{{- {stop} -}}"),
         }
@@ -112,7 +112,11 @@ pub fn source_text<'a>(location: &Location, bytes: &'a [u8]) -> Result<&'a str, 
         let start = u32::try_from(at).unwrap_or(u32::MAX);
         let end = start.saturating_add(char::REPLACEMENT_CHARACTER.len_utf8() as u32);
         let problem = Problem::new(
-            Span { start, end },
+            Span {
+                start,
+                end,
+                ..Span::NONE
+            },
             format!("this is not UTF-8: the byte 0x{wrong:02x}"),
         );
         let problem = problem.hint("Dhall files are UTF-8: convert the file, as with `iconv`");

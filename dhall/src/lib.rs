@@ -50,6 +50,7 @@ pub mod library;
 mod limits;
 mod literals;
 mod location;
+mod memory;
 mod number;
 mod operate;
 mod parse;

@@ -1,20 +1,24 @@
-//! What an evaluation may use: steps, the size of what it makes, and stack.
+//! What an evaluation may use: steps, memory, and stack.
 //!
 //! Every Dhall program ends, but not every one ends soon: a few nested folds
-//! outlast the sun. An evaluation therefore counts its steps and the size of
-//! what it builds, and gives up with a clear error. Recursion runs on a thread
+//! outlast the sun. An evaluation therefore counts its steps and the memory
+//! that it holds, and gives up with a clear error. Recursion runs on a thread
 //! with a large stack whose remaining room is measured, so that depth is an
 //! error too and never an overflow.
 
 use std::cell::Cell;
+
+use crate::memory;
 
 /// What an evaluation may use before it is given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// How many reductions, comparisons and nodes of a result.
     pub steps: u64,
-    /// How many bytes one text, and how many items one list may have.
-    pub size: usize,
+    /// About how many bytes the program, its values and its normal form may
+    /// hold at once; one text or list a quarter of it. The process needs up to
+    /// half as much again, and the stack.
+    pub memory: usize,
     /// How many bits a number may have.
     pub bits: u64,
 }
@@ -23,7 +27,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             steps: 50_000_000,
-            size: 128 << 20,
+            memory: 1 << 30,
             bits: 1 << 20,
         }
     }
@@ -41,6 +45,9 @@ pub enum Stop {
     /// A text, a list or a number is larger than it may be.
     #[error("this makes a value that is too large")]
     TooLarge,
+    /// All that the program holds is more than it may be.
+    #[error("this needs more memory than it may have")]
+    OutOfMemory,
     /// The operating system did not give a thread.
     #[error("cannot start a thread to evaluate on")]
     NoThread,
@@ -71,6 +78,9 @@ impl Budget {
         if stack_address() < self.floor {
             return Err(Stop::TooDeep);
         }
+        if memory::held() > CEILING.get() {
+            return Err(Stop::OutOfMemory);
+        }
         Ok(())
     }
 
@@ -81,10 +91,20 @@ impl Budget {
         Ok(())
     }
 
-    /// Checks the length of a text in bytes, or of a list in items.
-    pub(crate) fn size(&self, length: usize) -> Result<(), Stop> {
-        if length > self.limits.size {
+    /// Checks the size of a text or a list, in bytes. Either can be joined
+    /// from parts that are held once, and is copied when it is looked at.
+    pub(crate) fn size(&self, bytes: usize) -> Result<(), Stop> {
+        if bytes > self.limits.memory / 4 {
             return Err(Stop::TooLarge);
+        }
+        Ok(())
+    }
+
+    /// Fails if there is no room for so many bytes, which are needed at once.
+    pub(crate) fn room(&self, bytes: usize) -> Result<(), Stop> {
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        if memory::held().saturating_add(bytes) > CEILING.get() {
+            return Err(Stop::OutOfMemory);
         }
         Ok(())
     }
@@ -107,10 +127,16 @@ const RESERVE: usize = 1 << 20;
 thread_local! {
     /// The lowest address that a checked call may reach; 0 where unknown.
     static FLOOR: Cell<usize> = const { Cell::new(0) };
+    /// The most that this thread may hold.
+    static CEILING: Cell<i64> = const { Cell::new(i64::MAX) };
 }
 
-/// Runs `work` on a thread with a large stack, or here if this is one.
-pub(crate) fn with_stack<R: Send>(work: impl FnOnce() -> R + Send) -> Result<R, Stop> {
+/// Runs `work` on a thread with a large stack and no more memory than
+/// `limits` say, or here if this is one.
+pub(crate) fn with_stack<R: Send>(
+    limits: Limits,
+    work: impl FnOnce() -> R + Send,
+) -> Result<R, Stop> {
     if FLOOR.get() != 0 {
         return Ok(work());
     }
@@ -120,6 +146,7 @@ pub(crate) fn with_stack<R: Send>(work: impl FnOnce() -> R + Send) -> Result<R, 
             .stack_size(STACK);
         let handle = thread
             .spawn_scoped(scope, || {
+                CEILING.set(i64::try_from(limits.memory).unwrap_or(i64::MAX));
                 FLOOR.set(stack_address().saturating_sub(STACK - RESERVE).max(1));
                 work()
             })
@@ -131,10 +158,13 @@ pub(crate) fn with_stack<R: Send>(work: impl FnOnce() -> R + Send) -> Result<R, 
     })
 }
 
-/// Fails when little stack is left.
+/// Fails when little stack is left, or no memory.
 pub(crate) fn check_stack() -> Result<(), Stop> {
     if stack_address() < FLOOR.get() {
         return Err(Stop::TooDeep);
+    }
+    if memory::held() > CEILING.get() {
+        return Err(Stop::OutOfMemory);
     }
     Ok(())
 }
@@ -157,12 +187,15 @@ mod tests {
 
     #[test]
     fn depth_is_an_error() {
-        assert_eq!(with_stack(|| dive(0)), Ok(Err(Stop::TooDeep)));
+        assert_eq!(
+            with_stack(Limits::default(), || dive(0)),
+            Ok(Err(Stop::TooDeep))
+        );
     }
 
     #[test]
     fn a_panic_passes_through() {
-        let result = std::panic::catch_unwind(|| with_stack(|| panic!("boom")));
+        let result = std::panic::catch_unwind(|| with_stack(Limits::default(), || panic!("boom")));
         assert!(result.is_err());
     }
 

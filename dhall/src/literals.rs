@@ -1,7 +1,7 @@
 //! The text literals of a source, to point a later message at one of them.
 
 use crate::error::line_and_column;
-use crate::limits::with_stack;
+use crate::limits::{Limits, with_stack};
 use crate::parse;
 use crate::syntax::{Expr, Kind};
 
@@ -22,7 +22,7 @@ pub struct Span {
 /// source; none if the source does not parse.
 #[must_use]
 pub fn text_literals(text: &str) -> Vec<(Span, String)> {
-    let found = with_stack(|| {
+    let found = with_stack(Limits::default(), || {
         let expression = parse::parse(text).ok()?;
         let mut literals = Vec::new();
         let mut rest = vec![&expression];

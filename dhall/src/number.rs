@@ -1,16 +1,24 @@
 //! Unbounded numbers with a fast path for the small ones.
 
 use std::fmt;
-use std::sync::Arc;
 
 use num_bigint::BigUint;
 use num_traits::{ToPrimitive as _, Zero as _};
+
+use crate::memory::{self, Weigh};
+use crate::shared::Shared;
 
 /// An unbounded natural number. Has one representation: `Big` only above `u64::MAX`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Natural {
     Small(u64),
-    Big(Arc<BigUint>),
+    Big(Shared<BigUint>),
+}
+
+impl Weigh for BigUint {
+    fn heap(&self) -> usize {
+        memory::elements::<u8>(usize::try_from(self.bits() / 8).unwrap_or(usize::MAX))
+    }
 }
 
 impl Natural {
@@ -20,7 +28,7 @@ impl Natural {
     pub(crate) fn from_big(big: BigUint) -> Self {
         match big.to_u64() {
             Some(small) => Self::Small(small),
-            None => Self::Big(Arc::new(big)),
+            None => Self::Big(Shared::new(big)),
         }
     }
 

@@ -1,6 +1,7 @@
 //! What operators do with values.
 
 use crate::evaluate::{Evaluated, Machine};
+use crate::memory;
 use crate::number::Natural;
 use crate::rope::Text;
 use crate::scope::Name;
@@ -56,7 +57,9 @@ impl Machine {
     fn plus(&self, left: Val, right: Val) -> Evaluated<Val> {
         match (&left, &right) {
             (Val::Natural(a), Val::Natural(b)) => {
-                self.budget.bits(a.bits().max(b.bits()) + 1)?;
+                let bits = a.bits().max(b.bits()) + 1;
+                self.budget.bits(bits)?;
+                self.budget.spend(bits / 4096)?;
                 Ok(Val::Natural(a.plus(b)))
             }
             (Val::Natural(zero), _) if zero.is_zero() => Ok(right),
@@ -88,7 +91,8 @@ impl Machine {
             (Val::EmptyList(_), right) => Ok(right),
             (left, Val::EmptyList(_)) => Ok(left),
             (Val::List(a), Val::List(b)) => {
-                self.budget.size(a.length().saturating_add(b.length()))?;
+                let length = a.length().saturating_add(b.length());
+                self.budget.size(memory::elements::<Lazy>(length))?;
                 Ok(Val::List(a.join(b)))
             }
             (left, right) => Ok(Val::op(Op::ListAppend, left, right)),

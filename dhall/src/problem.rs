@@ -68,6 +68,7 @@ impl Problem {
                 problem.hint("look for folds inside folds over large numbers or lists")
             }
             Stop::TooLarge => problem.hint("look for a value that doubles at each step of a fold"),
+            Stop::OutOfMemory => problem.hint("keep less: fewer items, or shorter texts"),
             Stop::NoThread => problem.hint("check the limits on processes and memory"),
         }
     }

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use crate::memory::Weigh;
 use crate::shared::Shared;
 use crate::value::{Lazy, Val};
 
@@ -16,7 +17,10 @@ const SMALL_LIST: usize = 16;
 /// A text in which parts may be stuck on a variable.
 #[derive(Clone, Debug)]
 pub(crate) enum Text {
+    /// A part of a source.
     Literal(Arc<str>),
+    /// A text that was made by the program.
+    Made(Shared<String>),
     /// A value of type `Text` that is not a literal.
     Stuck(Shared<Val>),
     Join(Shared<TextJoin>),
@@ -30,15 +34,32 @@ pub(crate) struct TextJoin {
     stuck: usize,
 }
 
+impl Weigh for TextJoin {}
+impl Weigh for ListJoin {}
+
 impl Text {
     pub(crate) fn literal(text: Arc<str>) -> Self {
         Self::Literal(text)
+    }
+
+    pub(crate) fn made(text: String) -> Self {
+        Self::Made(Shared::new(text))
+    }
+
+    /// Returns the text of a leaf; `None` if it is stuck, or not a leaf.
+    fn leaf(&self) -> Option<&str> {
+        match self {
+            Self::Literal(text) => Some(text),
+            Self::Made(text) => Some(text),
+            Self::Stuck(_) | Self::Join(_) => None,
+        }
     }
 
     /// Returns the number of bytes of the literal parts.
     pub(crate) fn length(&self) -> usize {
         match self {
             Self::Literal(text) => text.len(),
+            Self::Made(text) => text.len(),
             Self::Stuck(_) => 0,
             Self::Join(join) => join.length,
         }
@@ -47,7 +68,7 @@ impl Text {
     /// Returns how many parts are not literal.
     fn stuck(&self) -> usize {
         match self {
-            Self::Literal(_) => 0,
+            Self::Literal(_) | Self::Made(_) => 0,
             Self::Stuck(_) => 1,
             Self::Join(join) => join.stuck,
         }
@@ -58,11 +79,11 @@ impl Text {
     }
 
     pub(crate) fn join(self, right: Self) -> Self {
-        match (&self, &right) {
-            (Self::Literal(a), _) if a.is_empty() => return right,
-            (_, Self::Literal(b)) if b.is_empty() => return self,
-            (Self::Literal(a), Self::Literal(b)) if a.len() + b.len() <= SMALL_TEXT => {
-                return Self::Literal(format!("{a}{b}").into());
+        match (self.leaf(), right.leaf()) {
+            (Some(""), _) => return right,
+            (_, Some("")) => return self,
+            (Some(a), Some(b)) if a.len() + b.len() <= SMALL_TEXT => {
+                return Self::made([a, b].concat());
             }
             _ => {}
         }
@@ -89,13 +110,12 @@ impl Text {
     pub(crate) fn to_literal(&self) -> Option<Arc<str>> {
         match self {
             Self::Literal(text) => Some(Arc::clone(text)),
+            Self::Made(text) => Some(text.as_str().into()),
             _ if !self.is_literal() => None,
             _ => {
                 let mut whole = String::with_capacity(self.length());
                 self.leaves(|leaf| {
-                    if let Self::Literal(text) = leaf {
-                        whole.push_str(text);
-                    }
+                    whole.push_str(leaf.leaf().unwrap_or_default());
                 });
                 Some(whole.into())
             }
@@ -108,11 +128,10 @@ impl Text {
         let mut chunks = Vec::new();
         let mut current = String::new();
         self.leaves(|leaf| match leaf {
-            Self::Literal(text) => current.push_str(text),
             Self::Stuck(value) => {
                 chunks.push((std::mem::take(&mut current).into(), &**value));
             }
-            Self::Join(_) => {}
+            text => current.push_str(text.leaf().unwrap_or_default()),
         });
         (chunks, current.into())
     }

@@ -11,17 +11,20 @@ use std::cell::{Cell, RefCell};
 use std::ops::Deref;
 use std::sync::Arc;
 
+use crate::memory::{self, Weigh};
+
 /// How many levels are dropped recursively before the queue is used.
 const RECURSION: u32 = 64;
 
 /// A reference-counted node of a tree.
-pub(crate) struct Shared<T: Send + Sync + 'static>(Arc<Slot<T>>);
+pub(crate) struct Shared<T: Weigh + Send + Sync + 'static>(Arc<Slot<T>>);
 
 /// Holds the content until it is dropped; `None` only inside `drop`.
-struct Slot<T: Send + Sync + 'static>(Option<T>);
+struct Slot<T: Weigh + Send + Sync + 'static>(Option<T>);
 
-impl<T: Send + Sync + 'static> Shared<T> {
+impl<T: Weigh + Send + Sync + 'static> Shared<T> {
     pub(crate) fn new(content: T) -> Self {
+        memory::hold(memory::node(&content));
         Self(Arc::new(Slot(Some(content))))
     }
 
@@ -31,13 +34,22 @@ impl<T: Send + Sync + 'static> Shared<T> {
     }
 }
 
-impl<T: Send + Sync + 'static> Clone for Shared<T> {
+impl<T: Weigh + Send + Sync + 'static> Clone for Shared<T> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
 }
 
-impl<T: Send + Sync + 'static> Deref for Shared<T> {
+/// Equal contents are equal; one node is so without a look.
+impl<T: Weigh + PartialEq + Send + Sync + 'static> PartialEq for Shared<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.same(other) || **self == **other
+    }
+}
+
+impl<T: Weigh + Eq + Send + Sync + 'static> Eq for Shared<T> {}
+
+impl<T: Weigh + Send + Sync + 'static> Deref for Shared<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
@@ -48,7 +60,7 @@ impl<T: Send + Sync + 'static> Deref for Shared<T> {
     }
 }
 
-impl<T: Send + Sync + std::fmt::Debug + 'static> std::fmt::Debug for Shared<T> {
+impl<T: Weigh + Send + Sync + std::fmt::Debug + 'static> std::fmt::Debug for Shared<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         (**self).fmt(f)
     }
@@ -61,9 +73,10 @@ thread_local! {
     static QUEUE: RefCell<Vec<Box<dyn Any + Send>>> = const { RefCell::new(Vec::new()) };
 }
 
-impl<T: Send + Sync + 'static> Drop for Slot<T> {
+impl<T: Weigh + Send + Sync + 'static> Drop for Slot<T> {
     fn drop(&mut self) {
         let Some(content) = self.0.take() else { return };
+        memory::release(memory::node(&content));
         // Without thread-locals (the thread is ending), plain recursion has to do.
         let Ok(depth) = DEPTH.try_with(Cell::get) else {
             return;
@@ -99,6 +112,8 @@ mod tests {
         _next: Option<Shared<Self>>,
     }
 
+    impl Weigh for Link {}
+
     #[test]
     fn a_long_chain_drops_on_a_small_stack() {
         let thread = std::thread::Builder::new().stack_size(64 * 1024);
@@ -118,6 +133,7 @@ mod tests {
             token: Arc<()>,
             _next: Option<Shared<Self>>,
         }
+        impl Weigh for Counted {}
         let token = Arc::new(());
         let mut chain = None;
         for _ in 0..1000 {

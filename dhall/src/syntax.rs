@@ -9,9 +9,11 @@
 //! by a node that refers to the imported value, so every span in a tree is a
 //! span of the same text.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crate::builtin::{Builtin, Const};
+use crate::memory::{self, Weigh};
 use crate::number::{Integer, Natural};
 use crate::scope::Name;
 use crate::shared::Shared;
@@ -23,11 +25,31 @@ use crate::value::Val;
 pub(crate) struct Span {
     pub(crate) start: u32,
     pub(crate) end: u32,
+    /// Which text it is of, if that matters: closures of one text are
+    /// evaluated for another.
+    pub(crate) source: Source,
+}
+
+/// A parsed text; the default is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Source(u32);
+
+impl Source {
+    /// Returns a new one. After four thousand million texts, numbers recur: a
+    /// message may then show a wrong place.
+    pub(crate) fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(1);
+        Self(COUNT.fetch_add(1, Ordering::Relaxed))
+    }
 }
 
 impl Span {
     /// The span of what was not written by anyone.
-    pub(crate) const NONE: Self = Self { start: 0, end: 0 };
+    pub(crate) const NONE: Self = Self {
+        start: 0,
+        end: 0,
+        source: Source(0),
+    };
 }
 
 /// An expression; cheap to clone.
@@ -37,24 +59,47 @@ pub(crate) struct Expr(Shared<Node>);
 #[derive(Debug)]
 struct Node {
     span: Span,
-    /// Whether an import is somewhere below.
-    imports: bool,
     /// How many binders outside of it its variables reach; [`OPEN`] if one is
-    /// free everywhere, or if an import is not resolved.
+    /// free everywhere, [`IMPORTS`] if an import is somewhere below.
     reach: u32,
     kind: Kind,
     memo: OnceLock<Box<Memo>>,
 }
 
+impl Weigh for Node {
+    fn heap(&self) -> usize {
+        self.kind.heap()
+    }
+}
+
 /// The reach of what is never closed.
-const OPEN: u32 = u32::MAX;
+const OPEN: u32 = u32::MAX - 1;
+
+/// The reach of what is not resolved.
+const IMPORTS: u32 = u32::MAX;
 
 /// What is known of a closed expression: it is the same wherever it stands.
 /// Neither refers to the expression itself, only to parts of it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Memo {
     value: OnceLock<Val>,
     ty: OnceLock<Val>,
+}
+
+impl Memo {
+    fn new() -> Box<Self> {
+        memory::hold(size_of::<Self>());
+        Box::new(Self {
+            value: OnceLock::new(),
+            ty: OnceLock::new(),
+        })
+    }
+}
+
+impl Drop for Memo {
+    fn drop(&mut self) {
+        memory::release(size_of::<Self>());
+    }
 }
 
 /// What an expression is.
@@ -262,11 +307,13 @@ pub(crate) struct Embedded {
 
 impl Expr {
     pub(crate) fn new(kind: Kind, span: Span) -> Self {
-        let imports = kind.has_imports();
-        let reach = if imports { OPEN } else { kind.reach() };
+        let reach = if kind.has_imports() {
+            IMPORTS
+        } else {
+            kind.reach()
+        };
         Self(Shared::new(Node {
             span,
-            imports,
             reach,
             kind,
             memo: OnceLock::new(),
@@ -305,7 +352,7 @@ impl Expr {
 
     fn memo(&self) -> Option<&Memo> {
         let worth = self.is_closed() && self.kind().is_compound();
-        worth.then(|| &**self.0.memo.get_or_init(Box::default))
+        worth.then(|| &**self.0.memo.get_or_init(Memo::new))
     }
 
     /// Returns an expression that no one wrote.
@@ -338,7 +385,7 @@ impl Expr {
 
     /// Returns whether an import is somewhere in it.
     pub(crate) fn imports(&self) -> bool {
-        self.0.imports
+        self.0.reach == IMPORTS
     }
 }
 
@@ -356,6 +403,25 @@ impl Kind {
                 | Self::Field(..)
                 | Self::Op(..)
         )
+    }
+
+    /// Returns the bytes of its own allocations, parts not included.
+    fn heap(&self) -> usize {
+        match self {
+            Self::List(parts) | Self::Op(_, parts) | Self::App(_, parts) => parts.heap(),
+            Self::RecordType(fields) | Self::Record(fields) => fields.heap(),
+            Self::Union(alternatives) => alternatives.heap(),
+            Self::Let(bindings, _) => bindings.heap(),
+            Self::Text(chunks, last) => {
+                let texts = chunks.iter().map(|(text, _)| text.len());
+                chunks.heap() + last.len() + texts.sum::<usize>()
+            }
+            Self::Bytes(bytes) => bytes.heap(),
+            Self::Project(_, names) => names.heap(),
+            Self::With(_, path, _) => path.heap(),
+            Self::Import(_) => size_of::<Import>(),
+            _ => 0,
+        }
     }
 
     /// Returns how many binders outside of it its variables reach.

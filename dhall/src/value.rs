@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use crate::builtin::{Builtin, Const};
 use crate::environment::Env;
 use crate::evaluate::{Evaluated, Machine};
+use crate::memory::Weigh;
 use crate::number::{Integer, Natural};
 use crate::rope::{List, Text};
 use crate::scope::Name;
@@ -179,6 +180,20 @@ pub(crate) struct Thunk {
     pending: Mutex<Option<(Env, Expr)>>,
 }
 
+impl Weigh for Val {}
+impl Weigh for Lazy {}
+impl Weigh for Thunk {}
+impl Weigh for Inject {}
+
+impl Weigh for Binder {
+    fn heap(&self) -> usize {
+        match self.body {
+            Body::Inferred(_) => size_of::<Inferred>(),
+            Body::Closure(..) | Body::Constant(_) => 0,
+        }
+    }
+}
+
 impl Thunk {
     pub(crate) fn new(env: Env, expression: Expr) -> Self {
         Self {
@@ -283,6 +298,11 @@ impl Val {
 
     pub(crate) fn text(text: impl Into<Arc<str>>) -> Self {
         Self::Text(Text::literal(text.into()))
+    }
+
+    /// Returns a text that was made, not written.
+    pub(crate) fn made_text(text: String) -> Self {
+        Self::Text(Text::made(text))
     }
 
     pub(crate) fn op(op: Op, left: Self, right: Self) -> Self {

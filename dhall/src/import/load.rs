@@ -98,6 +98,7 @@ impl Resolver<'_> {
         Ok(Loaded {
             embedded: Arc::new(embedded),
             imports: BTreeSet::new(),
+            span: Span::NONE,
             allowed: None,
         })
     }
@@ -165,6 +166,7 @@ fn plain(value: Val, ty: Builtin) -> Loaded {
             ty: Val::Builtin(ty),
         }),
         imports: BTreeSet::new(),
+        span: Span::NONE,
         allowed: None,
     }
 }

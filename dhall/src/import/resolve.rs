@@ -31,6 +31,8 @@ pub(crate) struct Loaded {
     pub(crate) embedded: Arc<Embedded>,
     /// Everything that it depends on, itself not included.
     pub(crate) imports: BTreeSet<Import>,
+    /// The whole of its text, if it has one.
+    pub(crate) span: Span,
     /// Which origins its host allows; `None` if no host was asked.
     pub(super) allowed: Option<Vec<String>>,
 }
@@ -160,14 +162,19 @@ impl<'a> Resolver<'a> {
         Ok(Loaded {
             embedded: Arc::new(embedded),
             imports: source.imports,
+            span: expression.span(),
             allowed: None,
         })
     }
 
     pub(super) fn evaluate(&self, expression: &Expr) -> Result<Embedded, Box<Problem>> {
         let ty = typecheck::infer(self.machine, expression)?;
+        self.machine.begin();
         let value = self.machine.eval(expression, &Env::default());
-        let value = value.map_err(|stop| Problem::stopped(expression.span(), stop))?;
+        let value = value.map_err(|stop| {
+            let span = self.machine.stopped_at(expression.span());
+            Problem::stopped(span, stop)
+        })?;
         Ok(Embedded { value, ty })
     }
 

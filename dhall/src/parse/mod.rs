@@ -21,7 +21,7 @@ use crate::builtin;
 use crate::limits;
 use crate::problem::Problem;
 use crate::scope::{Name, Scope};
-use crate::syntax::{Expr, Span};
+use crate::syntax::{Expr, Source, Span};
 
 /// The result of parsing something.
 type Parsed<T> = Result<T, Box<Problem>>;
@@ -42,6 +42,7 @@ pub(crate) fn parse(text: &str) -> Parsed<Expr> {
 struct Parser<'a> {
     text: &'a str,
     bytes: &'a [u8],
+    source: Source,
     position: usize,
     /// Where the last token ended: white space lies between it and `position`.
     end: usize,
@@ -58,6 +59,7 @@ impl<'a> Parser<'a> {
         Ok(Self {
             text,
             bytes: text.as_bytes(),
+            source: Source::new(),
             position: 0,
             end: 0,
             scope: Scope::default(),
@@ -108,6 +110,7 @@ impl<'a> Parser<'a> {
         Span {
             start,
             end: offset(self.end).max(start),
+            source: self.source,
         }
     }
 
@@ -134,6 +137,7 @@ impl<'a> Parser<'a> {
         Span {
             start: self.mark(),
             end: offset(self.position + length),
+            source: self.source,
         }
     }
 
@@ -146,6 +150,7 @@ impl<'a> Parser<'a> {
         Span {
             start: self.mark(),
             end: offset(self.position + word.len()),
+            source: self.source,
         }
     }
 
@@ -192,6 +197,7 @@ impl<'a> Parser<'a> {
         let start = Span {
             start: self.mark(),
             end: self.mark() + 2,
+            source: self.source,
         };
         let mut depth = 0_usize;
         loop {
@@ -331,6 +337,7 @@ fn check_characters(text: &str) -> Parsed<()> {
     let span = Span {
         start: offset(at),
         end: offset(at + length),
+        ..Span::NONE
     };
     let character = text[at..].chars().next().unwrap_or_default();
     let message = format!("the character U+{:04X} is not allowed", character as u32);

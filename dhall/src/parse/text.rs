@@ -54,6 +54,7 @@ impl Parser<'_> {
         let open = Span {
             start,
             end: start + 1,
+            ..Span::NONE
         };
         let tab = self.peek() == b'\t';
         let message = if tab {
@@ -165,6 +166,7 @@ impl Parser<'_> {
                 let open = Span {
                     start,
                     end: start + 2,
+                    ..Span::NONE
                 };
                 return Err(Problem::new(open, "this text has no end")
                     .label("the text begins here")

@@ -23,7 +23,7 @@ use crate::{MemoryImporter, typecheck};
 
 const LIMITS: Limits = Limits {
     steps: 100_000,
-    size: 1 << 20,
+    memory: 32 << 20,
     bits: 1 << 14,
 };
 

@@ -22,7 +22,7 @@ fn evaluate_within(text: &str, limits: Limits) -> Result<Evaluated, String> {
 fn small() -> Limits {
     Limits {
         steps: 100_000,
-        size: 10_000,
+        memory: 4_000_000,
         bits: 10_000,
     }
 }
@@ -159,6 +159,52 @@ fn bombs_end_with_an_error() {
         .collect();
     let text = format!("let T0 = Bool\n{types}in \\(x : T60) -> x");
     assert!(evaluate_within(&text, small()).is_err());
+}
+
+/// Returns where the evaluation of `main` is given up.
+fn given_up_at(main: &str) -> String {
+    let lib = "let twice =\n      \\(t : Text) -> t ++ t\n\
+               in  \\(n : Natural) -> Natural/fold n Text twice \"ab\"\n";
+    let at = |name: &str| Location::File(name.to_owned());
+    let importer = MemoryImporter::new().with(at("lib.dhall"), lib);
+    let evaluator = Evaluator::new(Arc::new(importer)).with_limits(small());
+    let error = evaluator.evaluate(&at("main.dhall"), main);
+    error.expect_err("a bomb").to_string()
+}
+
+#[test]
+fn what_is_given_up_is_named() {
+    // The innermost expression of the text, also inside of a function.
+    assert_eq!(
+        given_up_at("let twice = \\(t : Text) ->\n  t ++ t\nin  Natural/fold 60 Text twice \"ab\""),
+        "main.dhall:2:3: this makes a value that is too large"
+    );
+    // The call, where the function is another text's.
+    assert_eq!(
+        given_up_at("let long = ./lib.dhall\nin  { short = 1\n    , long = long 60\n    }"),
+        "main.dhall:3:14: this makes a value that is too large"
+    );
+    // The fold, whichever of its steps was one too many.
+    let fold = "let long = ./lib.dhall in { x = Natural/fold 300000 Natural\n  \
+                  (\\(n : Natural) -> n + 1) 0 }";
+    assert_eq!(
+        given_up_at(fold),
+        "main.dhall:1:33: this takes too long to evaluate"
+    );
+}
+
+#[test]
+fn what_a_host_applies_is_named_too() {
+    let evaluator = Evaluator::new(Arc::new(MemoryImporter::new())).with_limits(small());
+    let text = "\\(n : Natural) ->\n  Natural/fold n Text (\\(t : Text) -> t ++ t) \"ab\"";
+    let at = Location::File("main.dhall".to_owned());
+    let function = evaluator.evaluate(&at, text).expect("a function").value;
+    let sixty = evaluator.evaluate(&at, "60").expect("a number").value;
+    let error = function.apply(&sixty).expect_err("a bomb");
+    assert_eq!(
+        error.to_string(),
+        "main.dhall:2:39: this makes a value that is too large"
+    );
 }
 
 #[test]

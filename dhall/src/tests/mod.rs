@@ -23,7 +23,7 @@ use crate::syntax::Expr;
 
 /// Runs where the stack is large, with fresh limits.
 fn on_machine<R: Send>(work: impl FnOnce(&Machine) -> R + Send) -> R {
-    with_stack(|| work(&Machine::new(Limits::default()))).expect("a thread")
+    with_stack(Limits::default(), || work(&Machine::new(Limits::default()))).expect("a thread")
 }
 
 /// Parses and resolves a text that imports nothing but what `importer` has.
