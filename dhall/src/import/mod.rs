@@ -1,5 +1,6 @@
 //! Imports: who reads them, and how they are resolved.
 
+mod cache;
 mod disk;
 mod files;
 mod headers;
@@ -9,13 +10,14 @@ mod resolve;
 mod tree;
 mod variables;
 
+pub(crate) use cache::Cache;
 pub use disk::{CacheWarning, DiskCache};
 #[cfg(test)]
 pub(crate) use importer::sha256;
 pub use importer::{
     Chain, EmbeddedLibrary, ImportError, Importer, MemoryImporter, Request, Response,
 };
-pub(crate) use resolve::{Cache, Resolver, normal_form, semantic_hash};
+pub(crate) use resolve::{Resolver, normal_form, semantic_hash};
 pub use tree::FileTree;
 pub use variables::Variables;
 

@@ -6,14 +6,13 @@
 //! texts import is read, checked and evaluated once.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
-
-use rustc_hash::FxHashMap;
+use std::sync::Arc;
 
 use crate::binary;
 use crate::environment::Env;
 use crate::error::Error;
 use crate::evaluate::Machine;
+use crate::import::cache::{Cache, Claim, Loader};
 use crate::import::headers::{Headers, no_headers};
 use crate::import::importer::sha256;
 use crate::import::load::{absent, imported, location_value, refused};
@@ -35,24 +34,6 @@ pub(crate) struct Loaded {
     pub(crate) span: Span,
     /// Which origins its host allows; `None` if no host was asked.
     pub(super) allowed: Option<Vec<String>>,
-}
-
-type Key = (Location, Mode, Option<[u8; 32]>, Headers);
-
-/// What was imported so far, by all evaluations.
-#[derive(Default)]
-pub(crate) struct Cache(Mutex<FxHashMap<Key, Arc<Loaded>>>);
-
-impl Cache {
-    fn get(&self, key: &Key) -> Option<Arc<Loaded>> {
-        let loaded = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        loaded.get(key).cloned()
-    }
-
-    fn insert(&self, key: Key, loaded: &Arc<Loaded>) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.insert(key, Arc::clone(loaded));
-    }
 }
 
 /// Why an import has no value.
@@ -83,6 +64,7 @@ pub(crate) struct Resolver<'a> {
     pub(super) machine: &'a Machine,
     pub(super) importer: &'a dyn Importer,
     cache: &'a Cache,
+    loader: Loader,
     /// The texts that are being resolved, with the headers that they were
     /// asked for with; outermost first.
     active: Vec<(Location, Headers)>,
@@ -118,6 +100,7 @@ impl<'a> Resolver<'a> {
             machine,
             importer,
             cache,
+            loader: Loader::new(),
             active: Vec::new(),
         }
     }
@@ -244,23 +227,36 @@ impl<'a> Resolver<'a> {
             sha256: import.hash,
             found: true,
         };
-        // What is pinned is the same with any headers, and needs none if it is known.
-        let headers = match self.find_pinned(source, import, location, span)? {
-            Some(loaded) => {
+        let cache = self.cache;
+        let pinned = import.hash.is_some();
+        let mut headers = no_headers();
+        if !pinned {
+            headers = self.inline_headers(source, import, location)?;
+            self.check_cycle(source, import, location, &headers, span)?;
+        }
+        let key = (
+            location.clone(),
+            import.mode,
+            import.hash,
+            Arc::clone(&headers),
+        );
+        let _loading = match cache.claim(&key, self.loader) {
+            Claim::Known(loaded) => {
+                Self::check_origin(source, location, loaded.allowed.as_deref(), span)?;
                 source.imports.insert(record);
                 return Ok(loaded);
             }
-            None => self.inline_headers(source, import, location)?,
+            Claim::Load(loading) => loading,
         };
-        self.check_cycle(source, import, location, &headers, span)?;
-        let key = match import.hash {
-            Some(_) => (location.clone(), import.mode, import.hash, no_headers()),
-            None => (location.clone(), import.mode, None, Arc::clone(&headers)),
-        };
-        if let Some(loaded) = self.cache.get(&key) {
-            Self::check_origin(source, location, loaded.allowed.as_deref(), span)?;
-            source.imports.insert(record);
-            return Ok(loaded);
+        if pinned {
+            // What is pinned needs no headers if it is known.
+            if let Some(loaded) = self.find_binary(source, import, location, span)? {
+                cache.insert(&key, &loaded);
+                source.imports.insert(record);
+                return Ok(loaded);
+            }
+            headers = self.inline_headers(source, import, location)?;
+            self.check_cycle(source, import, location, &headers, span)?;
         }
         let found = self.fetch(source, import, location, headers, span)?;
         record.found = found.is_some();
@@ -268,12 +264,12 @@ impl<'a> Resolver<'a> {
         let Some(loaded) = found.map(Arc::new) else {
             return Err(Failure::Absent(absent(source, location, span)));
         };
-        self.cache.insert(key, &loaded);
+        cache.insert(&key, &loaded);
         Ok(loaded)
     }
 
-    /// Finds a pinned import among those known, and in caches of binary forms.
-    fn find_pinned(
+    /// Finds a pinned import in caches of binary forms.
+    fn find_binary(
         &mut self,
         source: &Source<'_>,
         import: &syntax::Import,
@@ -283,11 +279,6 @@ impl<'a> Resolver<'a> {
         let Some(hash) = import.hash else {
             return Ok(None);
         };
-        let key = (location.clone(), import.mode, Some(hash), no_headers());
-        if let Some(loaded) = self.cache.get(&key) {
-            Self::check_origin(source, location, loaded.allowed.as_deref(), span)?;
-            return Ok(Some(loaded));
-        }
         let cached = self.importer.cached(&hash);
         let cached = cached.map_err(|error| refused(source, &error, span))?;
         // A cache is not trusted: what does not have the hash is not there.
@@ -295,9 +286,8 @@ impl<'a> Resolver<'a> {
             return Ok(None);
         };
         let loaded = self.load_binary(location, &bytes);
-        let loaded = Arc::new(loaded.map_err(|failure| imported(failure, source, span))?);
-        self.cache.insert(key, &loaded);
-        Ok(Some(loaded))
+        let loaded = loaded.map_err(|failure| imported(failure, source, span))?;
+        Ok(Some(Arc::new(loaded)))
     }
 
     fn check_cycle(

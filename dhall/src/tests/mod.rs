@@ -10,6 +10,7 @@ mod hosts;
 mod imports;
 mod language;
 mod limits;
+mod parallel;
 mod properties;
 
 use std::sync::Arc;
