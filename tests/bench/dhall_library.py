@@ -8,12 +8,7 @@ Each module is one function, or one type, with its examples as assertions;
 # an import has the last component of its name; `Type`, a keyword, is `Type_`.
 MODULES = {
     "Function/identity": ([], r"\(a : Type) -> \(x : a) -> x"),
-    "Function/compose": ([], r"""
-        \(a : Type) -> \(b : Type) -> \(c : Type) ->
-        \(f : a -> b) -> \(g : b -> c) -> \(x : a) -> g (f x)"""),
     "Bool/not": ([], r"\(b : Bool) -> b == False"),
-    "Bool/show": ([], r"""\(b : Bool) -> if b then "True" else "False" """),
-    "Bool/implies": (["Bool/not"], r"\(a : Bool) -> \(b : Bool) -> not a || b"),
     "Bool/all": ([], r"""
         \(bs : List Bool) ->
           List/fold Bool bs Bool (\(b : Bool) -> \(so : Bool) -> b && so) True"""),
@@ -71,8 +66,6 @@ MODULES = {
     "List/concatMap": (["List/concat", "List/map"], r"""
         \(a : Type) -> \(b : Type) -> \(f : a -> List b) -> \(xs : List a) ->
           concat b (map a (List b) f xs)"""),
-    "List/null": ([], r"""
-        \(a : Type) -> \(xs : List a) -> Natural/isZero (List/length a xs)"""),
     "List/all": (["List/map", "Bool/all"], r"""
         \(a : Type) -> \(holds : a -> Bool) -> \(xs : List a) -> all (map a Bool holds xs)"""),
     "List/any": (["List/map", "Bool/any"], r"""
@@ -99,15 +92,13 @@ MODULES = {
                     (List/indexed a xs) )"""),
     "List/index": (["List/drop"], r"""
         \(n : Natural) -> \(a : Type) -> \(xs : List a) -> List/head a (drop n a xs)"""),
-    "List/partition": (["List/filter", "Bool/not", "Function/compose"], r"""
+    "List/partition": (["List/filter", "Bool/not"], r"""
         \(a : Type) -> \(f : a -> Bool) -> \(xs : List a) ->
-          { true = filter a f xs, false = filter a (compose a Bool Bool f not) xs }"""),
+          { true = filter a f xs, false = filter a (\(x : a) -> not (f x)) xs }"""),
     "List/foldLeft": ([], r"""
         \(a : Type) -> \(xs : List a) -> \(b : Type) -> \(f : b -> a -> b) -> \(nil : b) ->
           List/fold a xs (b -> b) (\(x : a) -> \(rest : b -> b) -> \(so : b) -> rest (f so x))
             (\(so : b) -> so) nil"""),
-    "List/default": (["Optional/default"], r"""
-        \(a : Type) -> \(xs : Optional (List a)) -> default (List a) ([] : List a) xs"""),
     "List/present": (["List/concatMap", "Optional/toList"], r"""
         \(a : Type) -> \(xs : List (Optional a)) -> concatMap (Optional a) a (toList a) xs"""),
     "List/mapWithIndex": (["List/map"], r"""
@@ -136,14 +127,9 @@ MODULES = {
     "Optional/default": ([], r"""
         \(a : Type) -> \(otherwise : a) -> \(o : Optional a) ->
           merge { Some = \(x : a) -> x, None = otherwise } o"""),
-    "Optional/null": ([], r"""
-        \(a : Type) -> \(o : Optional a) -> merge { Some = \(_ : a) -> False, None = True } o"""),
     "Optional/toList": ([], r"""
         \(a : Type) -> \(o : Optional a) ->
           merge { Some = \(x : a) -> [ x ], None = [] : List a } o"""),
-    "Optional/filter": ([], r"""
-        \(a : Type) -> \(keep : a -> Bool) -> \(o : Optional a) ->
-          merge { Some = \(x : a) -> if keep x then Some x else None a, None = None a } o"""),
     "Optional/concat": ([], r"""
         \(a : Type) -> \(o : Optional (Optional a)) ->
           merge { Some = \(inner : Optional a) -> inner, None = None a } o"""),
@@ -191,34 +177,82 @@ MODULES = {
         \(n : Natural) -> \(t : Text) ->
           let space = replicate n " "
           in  space ++ Text/replace "\n" ("\n" ++ space) t"""),
-    "Text/default": (["Optional/default"], r'''\(o : Optional Text) -> default Text "" o'''),
-    "Tree/Type": ([], r"""
-        forall (tree : Type) ->
-        forall (make : { leaf : Text -> tree, node : Text -> List tree -> tree }) -> tree"""),
-    "Tree/leaf": (["Tree/Type"], r"""
-        \(t : Text) ->
-          \(tree : Type) ->
-          \(make : { leaf : Text -> tree, node : Text -> List tree -> tree }) -> make.leaf t"""),
-    "Tree/node": (["Tree/Type", "List/map"], r"""
-        \(name : Text) -> \(parts : List Type_) ->
-          \(tree : Type) ->
-          \(make : { leaf : Text -> tree, node : Text -> List tree -> tree }) ->
-            make.node name (map Type_ tree (\(part : Type_) -> part tree make) parts)"""),
-    "Tree/render": (["Tree/Type", "Text/join", "Text/indented"], r"""
+    "Json/Maker": (["Map/Type"], r"""
+        \(json : Type) ->
+          { array : List json -> json
+          , boolean : Bool -> json
+          , double : Double -> json
+          , integer : Integer -> json
+          , none : json
+          , object : Type_ json -> json
+          , string : Text -> json
+          }"""),
+    "Json/Type": (["Json/Maker"], r"forall (json : Type) -> forall (make : Maker json) -> json"),
+    "Json/string": (["Json/Type", "Json/Maker"], r"""
+        \(t : Text) -> (\(json : Type) -> \(make : Maker json) -> make.string t) : Type_"""),
+    "Json/integer": (["Json/Type", "Json/Maker"], r"""
+        \(n : Integer) -> (\(json : Type) -> \(make : Maker json) -> make.integer n) : Type_"""),
+    "Json/natural": (["Json/Type", "Json/integer"], r"""
+        \(n : Natural) -> integer (Natural/toInteger n) : Type_"""),
+    "Json/boolean": (["Json/Type", "Json/Maker"], r"""
+        \(b : Bool) -> (\(json : Type) -> \(make : Maker json) -> make.boolean b) : Type_"""),
+    "Json/none": (["Json/Type", "Json/Maker"], r"""
+        (\(json : Type) -> \(make : Maker json) -> make.none) : Type_"""),
+    "Json/array": (["Json/Type", "Json/Maker", "List/map"], r"""
+        \(items : List Type_) ->
+          ( \(json : Type) -> \(make : Maker json) ->
+              make.array (map Type_ json (\(item : Type_) -> item json make) items) ) : Type_"""),
+    "Json/object": (["Json/Type", "Json/Maker", "Map/map"], r"""
+        \(fields : List { mapKey : Text, mapValue : Type_ }) ->
+          ( \(json : Type) -> \(make : Maker json) ->
+              make.object (map Type_ json (\(field : Type_) -> field json make) fields) ) : Type_"""),
+    "Json/optional": (["Json/Type", "Json/none"], r"""
+        \(a : Type) -> \(f : a -> Type_) -> \(o : Optional a) -> merge { Some = f, None = none } o"""),
+    "Json/rendered": (["Json/Type", "Map/Entry", "Text/join", "Text/joinMap"], r"""
         \(whole : Type_) ->
           whole Text
-            { leaf = \(t : Text) -> Text/show t
-            , node =
-                \(name : Text) -> \(parts : List Text) ->
-                  name ++ "\n" ++ indented 2 (join "\n" parts)
+            { array = \(items : List Text) -> "[${join ", " items}]"
+            , boolean = \(b : Bool) -> if b then "true" else "false"
+            , double = Double/show
+            , integer = Integer/show
+            , none = "null"
+            , object =
+                \(fields : List (Entry Text)) ->
+                  let field = \(each : Entry Text) -> "${Text/show each.mapKey}: ${each.mapValue}"
+                  in  "{${joinMap ", " (Entry Text) field fields}}"
+            , string = Text/show
             }"""),
+    "Json/compact":
+        (["Json/Type", "Json/array", "Json/boolean", "Json/integer", "Json/none", "Json/object",
+          "Json/string", "Map/Entry", "List/filter", "List/map", "Json/Maker"], r"""
+        \(whole : Type_) ->
+          let Part = { value : Type_, present : Bool }
+          let present = \(value : Type_) -> { value, present = True }
+          let value = \(part : Part) -> part.value
+          let unnamed =
+                \(field : Entry Part) -> { mapKey = field.mapKey, mapValue = field.mapValue.value }
+          let isPresent = \(field : Entry Part) -> field.mapValue.present
+          let whole =
+                whole Part
+                  { array = \(items : List Part) -> present (array (map Part Type_ value items))
+                  , boolean = \(b : Bool) -> present (boolean b)
+                  , double =
+                      \(d : Double) ->
+                        present (\(json : Type) -> \(make : Maker json) -> make.double d)
+                  , integer = \(n : Integer) -> present (integer n)
+                  , none = { value = none, present = False }
+                  , object =
+                      \(fields : List (Entry Part)) ->
+                        let kept = filter (Entry Part) isPresent fields
+                        in  present (object (map (Entry Part) (Entry Type_) unnamed kept))
+                  , string = \(t : Text) -> present (string t)
+                  }
+          in  whole.value"""),
 }
 
 # What is asserted of them, in the module itself.
 EXAMPLES = {
     "Bool/not": ["not True === False", "not False === True"],
-    "Bool/show": ['show True === "True"'],
-    "Bool/implies": ["implies True False === False", "implies False True === True"],
     "Bool/all": ["all [ True, False, True ] === False", "all ([] : List Bool) === True"],
     "Bool/any": ["any [ True, False, True ] === True", "any ([] : List Bool) === False"],
     "Natural/lessThanEqual": ["lessThanEqual 5 6 === True", "lessThanEqual 6 5 === False",
@@ -263,25 +297,33 @@ EXAMPLES = {
     "Text/joinMap": ['joinMap ", " Natural Natural/show [ 0, 1 ] === "0, 1"'],
     "Text/replicate": ['replicate_ 3 "ab" === "ababab"'],
     "Text/indented": ['indented 2 "a\\nb" === "  a\\n  b"'],
-    "Tree/render": [],
 }
 
 PROGRAM = r"""
-let numbers = library.Natural.upTo 40
+let numbers = library.Natural.upTo 12
 let Person = { name : Text, age : Natural }
 let person = \(n : Natural) -> { name = "p${Natural/show n}", age = library.Natural.power n 2 }
 let people = library.List.map Natural Person person numbers
 let age = \(p : Person) -> p.age
+let json =
+      \(p : Person) ->
+        library.Json.object
+          ( toMap
+              { name = library.Json.string p.name
+              , age = library.Json.natural p.age
+              , more = library.Json.none
+              }
+          )
 in  { total = library.Natural.sum (library.List.map Person Natural age people)
     , sorted = library.List.sorted (List/reverse Natural numbers)
-    , even = library.List.filter Natural Natural/even numbers
     , zipped = library.List.zip Natural numbers Person people
-    , ages =
-        library.Map.fromList Person Natural (\(p : Person) -> p.name) age people
+    , ages = library.Map.fromList Person Natural (\(p : Person) -> p.name) age people
     , names = library.Text.joinMap ", " Person (\(p : Person) -> p.name) people
-    , tree =
-        library.Tree.render
-          (library.Tree.node "root" [ library.Tree.leaf "a", library.Tree.leaf "b" ])
+    , json =
+        library.Json.rendered
+          ( library.Json.compact
+              (library.Json.array (library.List.map Person library.Json.Type json people))
+          )
     }
 """
 
