@@ -3,7 +3,7 @@
 
 use crate::builtin::Builtin;
 use crate::evaluate::{Evaluated, Machine};
-use crate::scope::{Name, Scope};
+use crate::scope::{Name, Scope, underscore};
 use crate::syntax::{Expr, Kind, Op, Var, VarTarget};
 use crate::value::{Binder, Lazy, Val};
 
@@ -36,7 +36,7 @@ impl<'a> Quoter<'a> {
     /// A quoter to the α-normal form of a closed value.
     pub(crate) fn alpha(machine: &'a Machine) -> Self {
         Self {
-            rename: Some(Name::from("_")),
+            rename: Some(underscore()),
             ..Self::new(machine, Scope::default())
         }
     }
@@ -167,7 +167,7 @@ impl<'a> Quoter<'a> {
         let inner = level.checked_sub(self.outer);
         let (name, index) = match inner.and_then(|level| self.scope.name(level)) {
             Some((name, index)) => (Name::clone(name), index),
-            None => (Name::from("_"), u64::from(level)),
+            None => (underscore(), u64::from(level)),
         };
         let target = match (depth.checked_sub(1)).and_then(|top| top.checked_sub(level)) {
             Some(between) => VarTarget::Bound(between),

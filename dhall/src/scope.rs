@@ -3,12 +3,18 @@
 //! Dhall names a variable by its name and how many binders *of that name* to
 //! skip; the evaluator counts all binders. This is where the two meet.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use rustc_hash::FxHashMap;
 
 /// A name, shared by everything that mentions it.
 pub(crate) type Name = Arc<str>;
+
+/// Returns the name that binders have in an α-normal form.
+pub(crate) fn underscore() -> Name {
+    static UNDERSCORE: LazyLock<Name> = LazyLock::new(|| Name::from("_"));
+    Name::clone(&UNDERSCORE)
+}
 
 /// The binders around a point, innermost last.
 #[derive(Clone, Debug, Default)]

@@ -307,11 +307,7 @@ pub(crate) struct Embedded {
 
 impl Expr {
     pub(crate) fn new(kind: Kind, span: Span) -> Self {
-        let reach = if kind.has_imports() {
-            IMPORTS
-        } else {
-            kind.reach()
-        };
+        let reach = kind.reach();
         Self(Shared::new(Node {
             span,
             reach,
@@ -427,12 +423,13 @@ impl Kind {
     /// Returns how many binders outside of it its variables reach.
     fn reach(&self) -> u32 {
         let under = |expression: &Expr, binders: usize| match expression.0.reach {
-            OPEN => OPEN,
+            open @ (OPEN | IMPORTS) => open,
             reach => reach.saturating_sub(u32::try_from(binders).unwrap_or(OPEN)),
         };
         match self {
+            Self::Import(_) | Self::Op(Op::ImportAlt, _) => IMPORTS,
             Self::Var(var) => match var.target {
-                VarTarget::Bound(between) => between.saturating_add(1),
+                VarTarget::Bound(between) => between.saturating_add(1).min(OPEN),
                 VarTarget::Free(_) => OPEN,
             },
             Self::Lambda(_, domain, body) | Self::Pi(_, domain, body) => {
@@ -450,17 +447,6 @@ impl Kind {
                 let mut reach = 0;
                 self.children(&mut |child| reach = reach.max(child.0.reach));
                 reach
-            }
-        }
-    }
-
-    fn has_imports(&self) -> bool {
-        match self {
-            Self::Import(_) | Self::Op(Op::ImportAlt, _) => true,
-            _ => {
-                let mut found = false;
-                self.children(&mut |child| found |= child.imports());
-                found
             }
         }
     }

@@ -1,12 +1,14 @@
 //! Bytes to expressions.
 
+use std::borrow::Cow;
+
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::binary::{major, tag};
 use crate::builtin::{Builtin, Const};
 use crate::limits::check_stack;
 use crate::number::{Integer, Natural};
-use crate::scope::{Name, Scope};
+use crate::scope::{Name, Scope, underscore};
 use crate::syntax::{
     Binding, Expr, Import, Kind, Mode, Op, Prefix, Remote, Span, Step, Target, Var,
 };
@@ -160,14 +162,14 @@ impl<'a> Decoder<'a> {
         Ok(())
     }
 
-    fn string(&mut self, kind: u8, expected: &'static str) -> Decoded<Vec<u8>> {
+    fn string(&mut self, kind: u8, expected: &'static str) -> Decoded<Cow<'a, [u8]>> {
         let (major, length) = self.head()?;
         if major != kind {
             return self.fail(expected);
         }
         match length {
-            Some(length) => Ok(self.take(length)?.to_vec()),
-            None => self.chunks(kind, expected),
+            Some(length) => self.take(length).map(Cow::Borrowed),
+            None => self.chunks(kind, expected).map(Cow::Owned),
         }
     }
 
@@ -186,8 +188,8 @@ impl<'a> Decoder<'a> {
 
     fn text(&mut self) -> Decoded<Name> {
         let bytes = self.string(major::TEXT, "expected a text")?;
-        match String::from_utf8(bytes) {
-            Ok(text) => Ok(self.intern(&text)),
+        match std::str::from_utf8(&bytes) {
+            Ok(text) => Ok(self.intern(text)),
             Err(_) => self.fail("a text is not UTF-8"),
         }
     }
@@ -251,7 +253,7 @@ impl<'a> Decoder<'a> {
         let kind = match self.peek()? >> 5 {
             major::UNSIGNED | major::TAG => {
                 let index = self.unsigned()?;
-                self.variable(Name::from("_"), index)
+                self.variable(underscore(), index)
             }
             major::TEXT => self.named()?,
             major::SIMPLE => self.simple()?,
@@ -414,7 +416,7 @@ impl<'a> Decoder<'a> {
             self.next(left)?;
             name
         } else {
-            Name::from("_")
+            underscore()
         };
         if named && &*name == "_" {
             return self.fail("a binder named `_` has no name");
@@ -602,7 +604,7 @@ impl<'a> Decoder<'a> {
                 number => Kind::Natural(number.magnitude().clone()),
             },
             tag::INTEGER => Kind::Integer(self.integer()?),
-            tag::BYTES => Kind::Bytes(self.string(major::BYTES, "expected bytes")?.into()),
+            tag::BYTES => Kind::Bytes((*self.string(major::BYTES, "expected bytes")?).into()),
             tag::TEXT => self.text_literal(left)?,
             tag::DATE => {
                 let year = u16::try_from(self.unsigned()?).unwrap_or(u16::MAX);
