@@ -10,9 +10,7 @@ mod operator;
 mod record;
 mod union;
 
-use std::sync::LazyLock;
-
-use rustc_hash::FxHashMap;
+use std::sync::OnceLock;
 
 use crate::builtin::{Builtin, Const};
 use crate::builtins::built_in;
@@ -35,11 +33,10 @@ pub(crate) fn infer(machine: &Machine, expression: &Expr) -> Checked<Val> {
     Checker::new(machine).infer(expression)
 }
 
-/// The types of the builtins, as expressions.
-static BUILTIN_TYPES: LazyLock<FxHashMap<Builtin, Expr>> = LazyLock::new(|| {
-    let entry = |builtin: &Builtin| (*builtin, built_in(builtin.type_text()));
-    Builtin::ALL.iter().map(entry).collect()
-});
+/// The types of the builtins, as expressions: parsed when one is needed, since
+/// a program uses few.
+static BUILTIN_TYPES: [OnceLock<Expr>; Builtin::ALL.len()] =
+    [const { OnceLock::new() }; Builtin::ALL.len()];
 
 struct Checker<'m> {
     machine: &'m Machine,
@@ -212,10 +209,8 @@ impl<'m> Checker<'m> {
     }
 
     fn builtin(&self, builtin: Builtin, span: Span) -> Checked<Val> {
-        match BUILTIN_TYPES.get(&builtin) {
-            Some(ty) => self.at(span, self.machine.eval(ty, &Env::default())),
-            None => Err(Problem::new(span, "this builtin has no type")),
-        }
+        let ty = BUILTIN_TYPES[builtin as usize].get_or_init(|| built_in(builtin.type_text()));
+        self.at(span, self.machine.eval(ty, &Env::default()))
     }
 
     fn variable(&self, var: &Var, span: Span) -> Checked<Val> {
