@@ -74,6 +74,8 @@ pub use error::Error;
 pub use evaluator::{Evaluated, Evaluator, Value};
 pub use expression::{Expression, source_text};
 pub use from_value::{DecodeError, from_value};
+#[cfg(feature = "http")]
+pub use import::HttpImporter;
 pub use import::{
     CacheWarning, Chain, DiskCache, EmbeddedLibrary, FileTree, Import, ImportError, Importer,
     MemoryImporter, Request, Response, Variables,

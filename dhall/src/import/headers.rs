@@ -12,8 +12,8 @@ use std::sync::{Arc, LazyLock};
 use crate::builtin::Builtin;
 use crate::environment::Env;
 use crate::evaluate::{Evaluated, Machine};
-use crate::import::Import;
 use crate::import::resolve::{Failure, Resolver, Source};
+use crate::import::{Import, Response};
 use crate::location::Location;
 use crate::problem::Problem;
 use crate::syntax::{self, Expr, Mode, Prefix, Span, Target};
@@ -37,12 +37,24 @@ pub(super) fn no_headers() -> Headers {
     Arc::clone(&NONE)
 }
 
-/// Returns the values of `Access-Control-Allow-Origin`.
-pub(super) fn allowed_origins(headers: &[(String, String)]) -> Vec<String> {
-    let allowed = headers
-        .iter()
-        .filter(|(name, _)| name.eq_ignore_ascii_case("access-control-allow-origin"));
-    allowed.map(|(_, value)| value.clone()).collect()
+/// What a host said about who may see a text of its own.
+pub(crate) struct Told {
+    /// Its origin, if it is not the one that was asked.
+    origin: Option<String>,
+    /// The values of `Access-Control-Allow-Origin`.
+    allowed: Vec<String>,
+}
+
+impl Told {
+    pub(super) fn new(response: &Response) -> Self {
+        let is_allowed = |name: &str| name.eq_ignore_ascii_case("access-control-allow-origin");
+        let headers = response.headers.iter();
+        let allowed = headers.filter(|(name, _)| is_allowed(name));
+        Self {
+            origin: response.origin.clone(),
+            allowed: allowed.map(|(_, value)| value.clone()).collect(),
+        }
+    }
 }
 
 impl Resolver<'_> {
@@ -109,7 +121,7 @@ impl Resolver<'_> {
             let found = self.find(&mut reader, &import, &table, span);
             user.imports.append(&mut reader.imports);
             let loaded = match found {
-                Err(Failure::Absent(_)) => continue,
+                Err(Failure::Absent(..)) => continue,
                 found => found?,
             };
             user.imports.extend(loaded.imports.iter().cloned());
@@ -130,19 +142,20 @@ impl Resolver<'_> {
     pub(super) fn check_origin(
         source: &Source<'_>,
         location: &Location,
-        allowed: Option<&[String]>,
+        told: Option<&Told>,
         span: Span,
     ) -> Result<(), Failure> {
-        let (Some(parent), Some(child), Some(allowed)) =
-            (source.location.origin(), location.origin(), allowed)
+        let (Some(parent), Some(asked), Some(Told { origin, allowed })) =
+            (source.location.origin(), location.origin(), told)
         else {
             return Ok(());
         };
-        if parent == child || matches!(allowed, [one] if one == "*" || *one == parent) {
+        let child = origin.as_ref().unwrap_or(&asked);
+        if parent == *child || matches!(allowed.as_slice(), [one] if one == "*" || *one == parent) {
             return Ok(());
         }
         let message = format!("`{child}` does not allow `{parent}` to import `{location}`");
-        let said = match allowed {
+        let said = match allowed.as_slice() {
             [] => "its answer has no `Access-Control-Allow-Origin`".to_owned(),
             allowed => format!(
                 "its answer has `Access-Control-Allow-Origin: {}`",

@@ -10,8 +10,9 @@ use crate::location::Location;
 
 /// Reads the bytes of imports, and decides which may be read.
 ///
-/// An importer says `Ok(None)` for what is not there: `?` then takes its other
-/// side. What must not be read is an error, which `?` does not hide.
+/// An importer says `Ok(None)` for what is not there, or
+/// [`ImportError::Unreachable`]: `?` then takes its other side. What must not
+/// be read is an error, which `?` does not hide.
 pub trait Importer: Send + Sync {
     /// Returns the bytes at `location`.
     ///
@@ -92,6 +93,9 @@ pub struct Response {
     /// only import from another host whose `Access-Control-Allow-Origin`
     /// allows it.
     pub headers: Vec<(String, String)>,
+    /// The scheme and the host that gave the content, if redirects led to
+    /// another than was asked.
+    pub origin: Option<String>,
 }
 
 impl From<Arc<[u8]>> for Response {
@@ -99,11 +103,12 @@ impl From<Arc<[u8]>> for Response {
         Self {
             bytes,
             headers: Vec::new(),
+            origin: None,
         }
     }
 }
 
-/// Why an import was not read. Absence is not an error.
+/// Why an import was not read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ImportError {
     /// The host does not allow it.
@@ -122,6 +127,14 @@ pub enum ImportError {
         /// What to do about it.
         hint: String,
     },
+    /// Nobody gives it now. As with absence, `?` takes its other side.
+    #[error("{message}")]
+    Unreachable {
+        /// What went wrong.
+        message: String,
+        /// What to do about it.
+        hint: String,
+    },
 }
 
 impl ImportError {
@@ -129,7 +142,9 @@ impl ImportError {
     #[must_use]
     pub fn hint(&self) -> &str {
         match self {
-            Self::Refused { hint, .. } | Self::Unreadable { hint, .. } => hint,
+            Self::Refused { hint, .. }
+            | Self::Unreadable { hint, .. }
+            | Self::Unreachable { hint, .. } => hint,
         }
     }
 }

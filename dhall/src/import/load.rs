@@ -7,7 +7,7 @@ use crate::binary;
 use crate::builtin::Builtin;
 use crate::error::Error;
 use crate::expression::source_text;
-use crate::import::headers::{Headers, allowed_origins, merged};
+use crate::import::headers::{Headers, Told, merged};
 use crate::import::importer::{ImportError, Request, sha256};
 use crate::import::resolve::{Failure, Loaded, Resolver, Source, normal_form};
 use crate::location::Location;
@@ -18,7 +18,8 @@ use crate::syntax::{self, Embedded, Mode, Span};
 use crate::value::{Inject, Lazy, Val};
 
 impl Resolver<'_> {
-    /// Asks the importer, and makes a value of the answer.
+    /// Asks the importer, and makes a value of the answer. An inner error is
+    /// that nothing is there.
     pub(super) fn fetch(
         &mut self,
         source: &Source<'_>,
@@ -26,9 +27,9 @@ impl Resolver<'_> {
         location: &Location,
         headers: Headers,
         span: Span,
-    ) -> Result<Option<Loaded>, Failure> {
+    ) -> Result<Result<Loaded, Error>, Failure> {
         if *location == Location::Missing && import.hash.is_none() {
-            return Ok(None);
+            return Ok(Err(absent(source, location, span)));
         }
         let user = self.origin_headers(source, location, span)?;
         let origin = source.location.origin();
@@ -38,16 +39,20 @@ impl Resolver<'_> {
             headers: &merged(user.headers, &headers),
             origin: origin.as_deref(),
         };
-        let response = self.importer.fetch(&request);
-        let Some(response) = response.map_err(|error| refused(source, &error, span))? else {
-            return Ok(None);
+        let response = match self.importer.fetch(&request) {
+            Ok(Some(response)) => response,
+            Ok(None) => return Ok(Err(absent(source, location, span))),
+            Err(error) if matches!(error, ImportError::Unreachable { .. }) => {
+                return Ok(Err(source.error(not_given(&error, span))));
+            }
+            Err(error) => return Err(source.wrong(not_given(&error, span))),
         };
         let bytes = &response.bytes;
         // A binary form that has its hash is known already: no host tells it.
         let binary = import.hash.filter(|hash| *hash == sha256(bytes));
         let is_told = binary.is_none() && matches!(location, Location::Remote(_));
-        let allowed = is_told.then(|| allowed_origins(&response.headers));
-        Self::check_origin(source, location, allowed.as_deref(), span)?;
+        let told = is_told.then(|| Told::new(&response));
+        Self::check_origin(source, location, told.as_ref(), span)?;
         let loaded = match binary {
             Some(_) => self.load_binary(location, bytes),
             None => self.load_source(import.mode, location, bytes, headers),
@@ -59,8 +64,8 @@ impl Resolver<'_> {
             (None, None) => {}
         }
         loaded.imports.extend(user.imports);
-        loaded.allowed = allowed;
-        Ok(Some(loaded))
+        loaded.told = told;
+        Ok(Ok(loaded))
     }
 
     /// Makes a value of the bytes of an import that are not a binary form.
@@ -99,7 +104,7 @@ impl Resolver<'_> {
             embedded: Arc::new(embedded),
             imports: BTreeSet::new(),
             span: Span::NONE,
-            allowed: None,
+            told: None,
         })
     }
 
@@ -136,13 +141,12 @@ pub(super) fn imported(failure: Failure, source: &Source<'_>, span: Span) -> Fai
     failure.map(|error| error.imported_from(source.location, source.text, span))
 }
 
-/// Returns the failure of an import that the host did not give.
-pub(super) fn refused(source: &Source<'_>, error: &ImportError, span: Span) -> Failure {
-    let problem = Problem::new(span, error.to_string());
-    source.wrong(problem.hint(error.hint()))
+/// Returns what is wrong with an import that the host did not give.
+pub(super) fn not_given(error: &ImportError, span: Span) -> Box<Problem> {
+    Problem::new(span, error.to_string()).hint(error.hint())
 }
 
-pub(super) fn absent(source: &Source<'_>, location: &Location, span: Span) -> Error {
+fn absent(source: &Source<'_>, location: &Location, span: Span) -> Error {
     let message = match location {
         Location::Missing => "`missing` is never there".to_owned(),
         location => format!("`{location}` is not there"),
@@ -152,11 +156,7 @@ pub(super) fn absent(source: &Source<'_>, location: &Location, span: Span) -> Er
         Location::Env(_) => "set the variable, or give another value with `?`",
         _ => "check it, or give another value with `?`",
     };
-    Error::new(
-        source.location,
-        source.text,
-        Problem::new(span, message).hint(hint),
-    )
+    source.error(Problem::new(span, message).hint(hint))
 }
 
 fn plain(value: Val, ty: Builtin) -> Loaded {
@@ -167,7 +167,7 @@ fn plain(value: Val, ty: Builtin) -> Loaded {
         }),
         imports: BTreeSet::new(),
         span: Span::NONE,
-        allowed: None,
+        told: None,
     }
 }
 

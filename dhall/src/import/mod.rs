@@ -4,6 +4,8 @@ mod cache;
 mod disk;
 mod files;
 mod headers;
+#[cfg(feature = "http")]
+mod http;
 mod importer;
 mod load;
 mod resolve;
@@ -12,6 +14,8 @@ mod variables;
 
 pub(crate) use cache::Cache;
 pub use disk::{CacheWarning, DiskCache};
+#[cfg(feature = "http")]
+pub use http::HttpImporter;
 #[cfg(test)]
 pub(crate) use importer::sha256;
 pub use importer::{

@@ -13,9 +13,9 @@ use crate::environment::Env;
 use crate::error::Error;
 use crate::evaluate::Machine;
 use crate::import::cache::{Cache, Claim, Loader};
-use crate::import::headers::{Headers, no_headers};
+use crate::import::headers::{Headers, Told, no_headers};
 use crate::import::importer::sha256;
-use crate::import::load::{absent, imported, location_value, refused};
+use crate::import::load::{imported, location_value, not_given};
 use crate::import::{Import, Importer};
 use crate::location::Location;
 use crate::parse;
@@ -32,14 +32,15 @@ pub(crate) struct Loaded {
     pub(crate) imports: BTreeSet<Import>,
     /// The whole of its text, if it has one.
     pub(crate) span: Span,
-    /// Which origins its host allows; `None` if no host was asked.
-    pub(super) allowed: Option<Vec<String>>,
+    /// What its host said; `None` if no host was asked.
+    pub(super) told: Option<Told>,
 }
 
 /// Why an import has no value.
 pub(super) enum Failure {
-    /// Something is not there: `?` may take its other side.
-    Absent(Error),
+    /// Something is not there: `?` may take its other side. That depends on
+    /// what was imported until then.
+    Absent(Error, BTreeSet<Import>),
     /// Something is wrong.
     Wrong(Error),
 }
@@ -47,13 +48,13 @@ pub(super) enum Failure {
 impl Failure {
     fn into_error(self) -> Error {
         match self {
-            Self::Absent(error) | Self::Wrong(error) => error,
+            Self::Absent(error, _) | Self::Wrong(error) => error,
         }
     }
 
     pub(super) fn map(self, change: impl FnOnce(Error) -> Error) -> Self {
         match self {
-            Self::Absent(error) => Self::Absent(change(error)),
+            Self::Absent(error, imports) => Self::Absent(change(error), imports),
             Self::Wrong(error) => Self::Wrong(change(error)),
         }
     }
@@ -89,8 +90,12 @@ impl<'a> Source<'a> {
         }
     }
 
+    pub(super) fn error(&self, problem: Box<Problem>) -> Error {
+        Error::new(self.location, self.text, problem)
+    }
+
     pub(super) fn wrong(&self, problem: Box<Problem>) -> Failure {
-        Failure::Wrong(Error::new(self.location, self.text, problem))
+        Failure::Wrong(self.error(problem))
     }
 }
 
@@ -146,7 +151,7 @@ impl<'a> Resolver<'a> {
             embedded: Arc::new(embedded),
             imports: source.imports,
             span: expression.span(),
-            allowed: None,
+            told: None,
         })
     }
 
@@ -188,12 +193,14 @@ impl<'a> Resolver<'a> {
         let mut absent = None;
         for operand in operands {
             match self.resolve(source, operand) {
-                Err(Failure::Absent(error)) => absent = Some(Failure::Absent(error)),
+                Err(Failure::Absent(error, _)) => absent = Some(error),
                 other => return other,
             }
         }
-        Err(absent
-            .unwrap_or_else(|| source.wrong(Problem::new(Span::NONE, "`?` needs alternatives"))))
+        Err(match absent {
+            Some(error) => Failure::Absent(error, source.imports.clone()),
+            None => source.wrong(Problem::new(Span::NONE, "`?` needs alternatives")),
+        })
     }
 
     fn import(
@@ -242,7 +249,7 @@ impl<'a> Resolver<'a> {
         );
         let _loading = match cache.claim(&key, self.loader) {
             Claim::Known(loaded) => {
-                Self::check_origin(source, location, loaded.allowed.as_deref(), span)?;
+                Self::check_origin(source, location, loaded.told.as_ref(), span)?;
                 source.imports.insert(record);
                 return Ok(loaded);
             }
@@ -258,14 +265,22 @@ impl<'a> Resolver<'a> {
             headers = self.inline_headers(source, import, location)?;
             self.check_cycle(source, import, location, &headers, span)?;
         }
-        let found = self.fetch(source, import, location, headers, span)?;
-        record.found = found.is_some();
+        let found = self.fetch(source, import, location, headers, span);
+        record.found = !matches!(found, Ok(Err(_)));
         source.imports.insert(record);
-        let Some(loaded) = found.map(Arc::new) else {
-            return Err(Failure::Absent(absent(source, location, span)));
-        };
-        cache.insert(&key, &loaded);
-        Ok(loaded)
+        match found {
+            Ok(Ok(loaded)) => {
+                let loaded = Arc::new(loaded);
+                cache.insert(&key, &loaded);
+                Ok(loaded)
+            }
+            Ok(Err(error)) => Err(Failure::Absent(error, source.imports.clone())),
+            Err(Failure::Absent(error, inner)) => {
+                source.imports.extend(inner);
+                Err(Failure::Absent(error, source.imports.clone()))
+            }
+            Err(wrong) => Err(wrong),
+        }
     }
 
     /// Finds a pinned import in caches of binary forms.
@@ -280,7 +295,7 @@ impl<'a> Resolver<'a> {
             return Ok(None);
         };
         let cached = self.importer.cached(&hash);
-        let cached = cached.map_err(|error| refused(source, &error, span))?;
+        let cached = cached.map_err(|error| source.wrong(not_given(&error, span)))?;
         // A cache is not trusted: what does not have the hash is not there.
         let Some(bytes) = cached.filter(|bytes| sha256(bytes) == hash) else {
             return Ok(None);

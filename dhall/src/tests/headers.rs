@@ -77,6 +77,7 @@ impl Importer for Hosts {
         Ok(self.read(request.location, None)?.map(|bytes| Response {
             bytes,
             headers: headers.collect(),
+            origin: None,
         }))
     }
 
@@ -277,6 +278,7 @@ fn what_needs_no_host_needs_no_leave() {
             .iter()
             .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))
             .collect(),
+        origin: None,
     };
     // The binary form is what its hash says, whoever has it; a source is read.
     let binary = value.encode().expect("bytes");

@@ -136,6 +136,7 @@ impl Importer for SuiteImporter {
                 .map(|origin| ("access-control-allow-origin".to_owned(), origin))
                 .into_iter()
                 .collect(),
+            origin: None,
         }))
     }
 

@@ -249,3 +249,25 @@ fn an_import_is_read_once() {
     }
     assert_eq!(importer.0.load(Ordering::Relaxed), 1);
 }
+
+#[test]
+fn a_result_depends_on_what_was_absent_in_an_import() {
+    let importer = with(&[
+        (file("a/lib.dhall"), "./inner.dhall + ./absent.dhall"),
+        (file("a/inner.dhall"), "1"),
+    ]);
+    let (value, imports) = evaluate(importer, "./lib.dhall ? 7").expect("a value");
+    assert_eq!(value, "7");
+    let absent = Import {
+        found: false,
+        ..found(file("a/absent.dhall"))
+    };
+    assert_eq!(
+        imports,
+        [
+            absent,
+            found(file("a/inner.dhall")),
+            found(file("a/lib.dhall"))
+        ]
+    );
+}

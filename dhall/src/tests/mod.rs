@@ -7,11 +7,15 @@ mod fuzz;
 mod headers;
 mod host;
 mod hosts;
+#[cfg(feature = "http")]
+mod http;
 mod imports;
 mod language;
 mod limits;
 mod parallel;
 mod properties;
+#[cfg(feature = "http")]
+mod server;
 
 use std::sync::Arc;
 
