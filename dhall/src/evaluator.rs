@@ -18,9 +18,9 @@ use crate::value::{Lazy, Val, find};
 
 /// Evaluates Dhall texts. Can be shared by threads; keeps what it imported.
 pub struct Evaluator {
-    importer: Arc<dyn Importer>,
-    limits: Limits,
-    cache: Cache,
+    pub(crate) importer: Arc<dyn Importer>,
+    pub(crate) limits: Limits,
+    pub(crate) cache: Cache,
 }
 
 /// The result of an evaluation.

@@ -44,6 +44,7 @@ mod error;
 mod evaluate;
 mod evaluator;
 mod expression;
+mod freeze;
 mod from_value;
 mod import;
 pub mod library;
@@ -73,6 +74,7 @@ pub use diff::Change;
 pub use error::Error;
 pub use evaluator::{Evaluated, Evaluator, Value};
 pub use expression::{Expression, source_text};
+pub use freeze::{FreezeOptions, Frozen, Pin, unpinned};
 pub use from_value::{DecodeError, from_value};
 #[cfg(feature = "http")]
 pub use import::HttpImporter;

@@ -116,6 +116,32 @@ impl<'a> Resolver<'a> {
             .map_err(Failure::into_error)
     }
 
+    /// Returns the hash of what an import in this text is, and offers its
+    /// binary form to caches. An inner error is that nothing is there.
+    pub(crate) fn pin(
+        &mut self,
+        location: &Location,
+        text: &Arc<str>,
+        import: &syntax::Import,
+        span: Span,
+    ) -> Result<Result<[u8; 32], Error>, Error> {
+        let mut source = Source::new(location, text, no_headers());
+        let target = location.chain(&import.target);
+        self.active.push((location.clone(), no_headers()));
+        let found = self.find(&mut source, import, &target, span);
+        self.active.pop();
+        let loaded = match found {
+            Ok(loaded) => loaded,
+            Err(Failure::Absent(error, _)) => return Ok(Err(error)),
+            Err(Failure::Wrong(error)) => return Err(error),
+        };
+        let form = normal_form(self.machine, &loaded.embedded.value)
+            .map_err(|stop| source.error(Problem::stopped(span, stop)))?;
+        let hash = sha256(&form);
+        self.importer.store(&hash, &form);
+        Ok(Ok(hash))
+    }
+
     /// Parses a text and resolves its imports.
     #[cfg(test)]
     pub(crate) fn resolve_text(

@@ -1,11 +1,26 @@
 //! Imports: paths, URLs and environment variables.
 
 use std::net::Ipv6Addr;
+use std::ops::Range;
 
 use crate::parse::{Parsed, Parser};
 use crate::problem::Problem;
 use crate::scope::Name;
 use crate::syntax::{Expr, Import, Kind, Mode, Prefix, Remote, Target};
+
+/// Returns where the hash of an import is, or an empty range where it belongs:
+/// behind the target, before `as`. The text is the import and nothing else.
+pub(crate) fn hash_place(import: &str) -> Parsed<Range<usize>> {
+    let mut parser = Parser::new(import)?;
+    parser.target()?;
+    let end = parser.end;
+    if parser.whitespace()? && parser.at("sha256:") {
+        let start = parser.position;
+        parser.hash()?;
+        return Ok(start..parser.end);
+    }
+    Ok(end..end)
+}
 
 impl Parser<'_> {
     /// Returns whether an import begins here.

@@ -15,6 +15,7 @@ mod primitive;
 mod record;
 mod text;
 
+pub(crate) use import::hash_place;
 use rustc_hash::FxHashSet;
 
 use crate::builtin;

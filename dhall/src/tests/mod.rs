@@ -3,6 +3,7 @@
 mod acceptance;
 mod diff;
 mod files;
+mod freeze;
 mod fuzz;
 mod headers;
 mod host;
