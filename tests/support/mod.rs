@@ -1,5 +1,9 @@
 //! A world of its own for each test: a home, a cache, repositories.
 
+// The crate `dhall` tests with all of it.
+#[allow(dead_code)]
+#[path = "../../dhall/src/tests/server.rs"]
+pub mod server;
 pub mod signing;
 
 use std::ffi::OsStr;

@@ -7,6 +7,7 @@ mod decode;
 mod diff;
 mod encode;
 mod eval;
+mod freeze;
 mod hash;
 mod library;
 mod session;
@@ -27,6 +28,7 @@ pub(crate) enum Command {
     Encode(encode::Args),
     Decode(decode::Args),
     Diff(diff::Args),
+    Freeze(freeze::Args),
     Library(library::Args),
 }
 
@@ -38,6 +40,7 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode> {
         Command::Encode(args) => encode::run(args),
         Command::Decode(args) => decode::run(args),
         Command::Diff(args) => diff::run(args),
+        Command::Freeze(args) => freeze::run(args),
         Command::Library(args) => library::run(args),
     }
 }

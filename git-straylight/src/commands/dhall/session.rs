@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use clap::Args;
 use straylight_dhall::{
-    Chain, DiskCache, EmbeddedLibrary, Evaluated, Evaluator, FileTree, ImportError, Importer,
-    Location, Variables, source_text,
+    Chain, DiskCache, EmbeddedLibrary, Evaluated, Evaluator, FileTree, FreezeOptions, Frozen,
+    HttpImporter, ImportError, Importer, Location, Variables, source_text,
 };
 
 use crate::error::{CommandError, Result};
@@ -98,6 +98,14 @@ impl Session {
         Self::new(Arc::new(Offline))
     }
 
+    /// Returns a session that fetches what nothing else has.
+    pub(super) fn online() -> Self {
+        let http = HttpImporter::new()
+            .with_user_headers(|name| std::env::var_os(name))
+            .with_environment_proxy();
+        Self::new(Arc::new(http))
+    }
+
     /// Returns a session that asks `remote` for what nothing else has.
     fn new(remote: Arc<dyn Importer>) -> Self {
         let mut importers: Vec<Arc<dyn Importer>> = vec![Arc::new(EmbeddedLibrary)];
@@ -121,10 +129,22 @@ impl Session {
     /// Evaluates a source.
     pub(super) fn evaluate(&self, source: &Source) -> Result<Evaluated> {
         let evaluated = self.evaluator.evaluate(&source.location, &source.text);
+        self.warn();
+        Ok(evaluated?)
+    }
+
+    /// Pins the imports of a source.
+    pub(super) fn freeze(&self, source: &Source, options: FreezeOptions) -> Result<Frozen> {
+        let frozen = (self.evaluator).freeze(&source.location, &source.text, options);
+        self.warn();
+        Ok(frozen?)
+    }
+
+    /// Says what was wrong with the cache.
+    fn warn(&self) {
         for warning in self.cache.iter().flat_map(|cache| cache.take_warnings()) {
             ui::warning(warning);
         }
-        Ok(evaluated?)
     }
 }
 
