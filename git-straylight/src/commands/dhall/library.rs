@@ -19,7 +19,7 @@ pub(crate) struct Args {
 
 #[derive(Subcommand)]
 enum Command {
-    /// List its files, pinned, as an import is written [default]
+    /// List its files, pinned, as an import is written (the default)
     List {
         /// List all releases of each file, not only the newest.
         #[arg(long)]
