@@ -8,18 +8,18 @@ use std::sync::Arc;
 
 use straylight_dhall::{ImportError, Importer, Location, library};
 
+use crate::files::Files;
 use crate::label::BUILD_FILE;
-use crate::tree::SourceTree;
 
 /// Answers imports from a source tree, and what is pinned from `pinned`.
 pub(crate) struct TreeImporter {
-    tree: Arc<dyn SourceTree>,
+    files: Arc<Files>,
     pinned: Arc<dyn Importer>,
 }
 
 impl TreeImporter {
-    pub(crate) fn new(tree: Arc<dyn SourceTree>, pinned: Arc<dyn Importer>) -> Self {
-        Self { tree, pinned }
+    pub(crate) fn new(files: Arc<Files>, pinned: Arc<dyn Importer>) -> Self {
+        Self { files, pinned }
     }
 
     fn file(&self, path: &str) -> Result<Option<Arc<[u8]>>, ImportError> {
@@ -30,8 +30,8 @@ impl TreeImporter {
                     .to_owned(),
             ));
         }
-        self.tree
-            .read(path)
+        let read = self.files.read(path);
+        read.map(|file| file.bytes.clone())
             .map_err(|error| refused(error.to_string(), error.hint().unwrap_or_default()))
     }
 }

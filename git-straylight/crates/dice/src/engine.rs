@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use crate::erased::{Value, typed};
 use crate::graph::{Dated, Dependencies};
 use crate::image::Image;
-use crate::persist::Codecs;
+use crate::persist::{Codecs, Persistent};
 use crate::requests::{Need, Shared, State};
 use crate::restored::Restored;
 use crate::{Data, EngineError, Key, save};
@@ -108,6 +108,33 @@ impl Engine {
                 return Ok(typed::<K>(&value).clone());
             }
         }
+    }
+
+    /// Brings `key` up to date, and returns its value if anybody has looked at
+    /// it since it came from an image. `None` says that it is right, unseen.
+    ///
+    /// # Errors
+    /// As in [`Engine::compute`].
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub async fn verify<K: Key>(&self, key: &K) -> Result<Option<K::Value>, EngineError> {
+        let answer = {
+            let mut state = self.shared.lock();
+            let node = state.graph.keys.intern(key);
+            self.shared.request(&mut state, node, Need::Date, None)
+        };
+        let value = answer.get().await?.value;
+        Ok(value.map(|value| typed::<K>(&value).clone()))
+    }
+
+    /// Returns how many results of keys of this type were found in the image,
+    /// and found to be right, since the engine was made.
+    #[must_use]
+    pub fn confirmed<K: Persistent>(&self) -> u64 {
+        let state = self.shared.lock();
+        let restored = state.graph.restored.as_ref();
+        restored.map_or(0, |restored| restored.confirmed(K::TAG))
     }
 
     /// Stops everything that runs. Who waits gets [`EngineError::Cancelled`];

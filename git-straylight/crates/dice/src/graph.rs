@@ -118,8 +118,8 @@ impl Graph {
         remembered.suspect = false;
         remembered.verified_at = revision;
         let (dated, image) = (remembered.dated.clone(), remembered.image);
-        if let (Some(restored), Some(index)) = (&self.restored, image) {
-            restored.remind(index, data);
+        if let (Some(restored), Some(index)) = (&mut self.restored, image) {
+            restored.confirm(index, data);
         }
         Some(dated)
     }

@@ -38,6 +38,8 @@ pub(crate) struct Restored {
     colors: Vec<Color>,
     nodes: FxHashMap<u32, Node>,
     indices: FxHashMap<Node, u32>,
+    /// How many results of each tag were found to be right.
+    confirmed: FxHashMap<u16, u64>,
 }
 
 impl Restored {
@@ -49,6 +51,7 @@ impl Restored {
             absorbed: false,
             nodes: FxHashMap::default(),
             indices: FxHashMap::default(),
+            confirmed: FxHashMap::default(),
         }
     }
 
@@ -148,7 +151,11 @@ impl Restored {
         // What a result depends on comes before it.
         open.sort_unstable();
         for next in open {
-            self.colors[next as usize] = self.judge(next, data);
+            let color = self.judge(next, data);
+            self.colors[next as usize] = color;
+            if color == Color::Green {
+                self.confirm(next, data);
+            }
         }
         self.colors[index as usize]
     }
@@ -173,13 +180,18 @@ impl Restored {
                 return Color::Changed;
             }
         }
-        self.remind(index, data);
         Color::Green
     }
 
-    /// Tells what there is to tell of a result that is used again.
-    pub(crate) fn remind(&self, index: u32, data: &Data) {
+    /// Returns how many results with this tag were found to be right.
+    pub(crate) fn confirmed(&self, tag: u16) -> u64 {
+        self.confirmed.get(&tag).copied().unwrap_or(0)
+    }
+
+    /// Notes that a result is used again, and tells what there is to tell of it.
+    pub(crate) fn confirm(&mut self, index: u32, data: &Data) {
         let record = self.image.record(index);
+        *self.confirmed.entry(record.tag).or_default() += 1;
         if record.reminds()
             && let Some((codec, stored)) = self.stored(index)
         {
