@@ -59,17 +59,29 @@ impl Evaluator {
     /// [`Error`] when the text, or one that it imports, does not parse, cannot
     /// be imported, is not well typed, or exceeds the limits.
     pub fn evaluate(&self, location: &Location, text: &str) -> Result<Evaluated, Error> {
-        let source: Arc<str> = Arc::from(text);
+        self.evaluate_checking(location, &Arc::from(text), |_, _| Ok(()))
+    }
+
+    /// Evaluates a text whose type `check` agrees with. It is asked before
+    /// the parts of the value are evaluated.
+    pub(crate) fn evaluate_checking(
+        &self,
+        location: &Location,
+        source: &Arc<str>,
+        check: impl FnOnce(&Machine, &Val) -> Result<(), Box<Problem>> + Send,
+    ) -> Result<Evaluated, Error> {
         let result = with_stack(self.limits, || {
             let machine = Machine::new(self.limits);
             let mut resolver = Resolver::new(&machine, &*self.importer, &self.cache);
-            let loaded = resolver.load(location, &source)?;
+            let loaded = resolver.load(location, source)?;
             let origin = Arc::new(Origin {
                 location: location.clone(),
-                text: Arc::clone(&source),
+                text: Arc::clone(source),
                 span: loaded.span,
             });
             let embedded = &loaded.embedded;
+            check(&machine, &embedded.ty)
+                .map_err(|problem| Error::new(location, source, problem))?;
             machine.begin();
             for value in [&embedded.value, &embedded.ty] {
                 force_all(&machine, value).map_err(|stop| origin.stopped(&machine, stop))?;
@@ -93,9 +105,9 @@ impl Evaluator {
 
 /// The text whose evaluation made a value.
 #[derive(Debug)]
-struct Origin {
-    location: Location,
-    text: Arc<str>,
+pub(crate) struct Origin {
+    pub(crate) location: Location,
+    pub(crate) text: Arc<str>,
     span: Span,
 }
 
@@ -135,10 +147,25 @@ fn force_all(machine: &Machine, value: &Val) -> evaluate::Evaluated<()> {
 pub struct Value {
     pub(crate) value: Val,
     limits: Limits,
-    origin: Arc<Origin>,
+    pub(crate) origin: Arc<Origin>,
 }
 
 impl Value {
+    /// Returns a value that no text made.
+    pub(crate) fn made(value: Val, limits: Limits, location: Location) -> Self {
+        let text = Arc::from("");
+        let span = Span::NONE;
+        Self {
+            value,
+            limits,
+            origin: Arc::new(Origin {
+                location,
+                text,
+                span,
+            }),
+        }
+    }
+
     /// Returns another value under the same limits.
     pub(crate) fn with_value(&self, value: Val) -> Self {
         Self {
@@ -153,7 +180,7 @@ impl Value {
         lazy.known().map(|value| self.with_value(value.clone()))
     }
 
-    fn run<R: Send>(
+    pub(crate) fn run<R: Send>(
         &self,
         work: impl FnOnce(&Machine) -> Result<R, Stop> + Send,
     ) -> Result<R, Error> {

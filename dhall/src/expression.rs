@@ -33,6 +33,14 @@ pub struct Expression {
 }
 
 impl Expression {
+    pub(crate) fn from_tree(expression: Expr) -> Self {
+        Self { expression }
+    }
+
+    pub(crate) fn into_tree(self) -> Expr {
+        self.expression
+    }
+
     /// Parses a source text, which comes from `location`.
     ///
     /// # Errors

@@ -68,9 +68,11 @@ mod temporal;
 mod tests;
 mod to_value;
 mod typecheck;
+mod typed;
 mod value;
 
 pub use diff::Change;
+pub use difference::Fit;
 pub use error::Error;
 pub use evaluator::{Evaluated, Evaluator, Value};
 pub use expression::{Expression, source_text};
@@ -86,3 +88,4 @@ pub use limits::{Limits, Stop};
 pub use literals::{Span, text_literals};
 pub use location::Location;
 pub use to_value::{EncodeError, to_value};
+pub use typed::{DhallType, Type};

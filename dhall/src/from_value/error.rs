@@ -4,6 +4,9 @@ use std::fmt;
 
 use serde::de;
 
+use crate::difference::Part;
+use crate::scope::Name;
+
 /// Why a value does not fit a Rust type, and where in the value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DecodeError {
@@ -44,6 +47,14 @@ impl DecodeError {
             }
         }
         path
+    }
+
+    /// Returns the way to the place, outermost part first.
+    pub(crate) fn way(&self) -> impl Iterator<Item = Part> {
+        self.path.iter().rev().map(|component| match component {
+            Component::Field(name) => Part::Field(Name::from(name.as_str())),
+            Component::Index(index) => Part::Item(*index),
+        })
     }
 
     /// Returns what does not fit, without where.

@@ -17,6 +17,7 @@ mod parallel;
 mod properties;
 #[cfg(feature = "http")]
 mod server;
+mod typed;
 
 use std::sync::Arc;
 
