@@ -112,6 +112,13 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
+    /// Returns the error of a value that is not as it should be: it is about
+    /// the whole of this text.
+    pub(crate) fn wrong(&self, mut problem: Problem) -> Error {
+        problem.span = self.span;
+        Error::new(&self.location, &self.text, Box::new(problem))
+    }
+
     /// Returns the error of an evaluation that was given up: it is about the
     /// innermost expression of this text that was evaluated.
     fn stopped(&self, machine: &Machine, stop: Stop) -> Error {
@@ -121,7 +128,7 @@ impl Origin {
 }
 
 /// Evaluates the data of a value, down to functions.
-fn force_all(machine: &Machine, value: &Val) -> evaluate::Evaluated<()> {
+pub(crate) fn force_all(machine: &Machine, value: &Val) -> evaluate::Evaluated<()> {
     machine.budget.step()?;
     let part = |lazy: &Lazy| force_all(machine, &machine.force(lazy)?);
     match value {

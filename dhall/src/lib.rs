@@ -44,6 +44,7 @@ mod error;
 mod evaluate;
 mod evaluator;
 mod expression;
+mod fold;
 mod freeze;
 mod from_value;
 mod import;
@@ -76,6 +77,7 @@ pub use difference::Fit;
 pub use error::Error;
 pub use evaluator::{Evaluated, Evaluator, Value};
 pub use expression::{Expression, source_text};
+pub use fold::{Node, Payload};
 pub use freeze::{FreezeOptions, Frozen, Pin, unpinned};
 pub use from_value::{DecodeError, from_value};
 #[cfg(feature = "http")]

@@ -22,7 +22,8 @@ pub(super) enum Component {
 }
 
 impl DecodeError {
-    pub(super) fn new(message: impl Into<String>) -> Self {
+    /// Returns an error about a value itself.
+    pub fn new(message: impl Into<String>) -> Self {
         Self {
             path: Vec::new(),
             message: message.into(),

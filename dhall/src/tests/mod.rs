@@ -3,6 +3,7 @@
 mod acceptance;
 mod diff;
 mod files;
+mod fold;
 mod freeze;
 mod fuzz;
 mod headers;
