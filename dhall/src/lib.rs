@@ -47,6 +47,9 @@ mod expression;
 mod fold;
 mod freeze;
 mod from_value;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod import;
 pub mod library;
 mod limits;

@@ -1,5 +1,8 @@
 //! Bounded fuzzing: mutated sources and mutated binary forms.
 //!
+//! What must hold for them is in `fuzzing.rs`, shared with the targets of
+//! `cargo fuzz` in `fuzz/`, which have the same seeds.
+//!
 //! The seeds are below `tests/corpus`: sources, and binary forms by hand; the
 //! sources' own binary forms are seeds, too. Mutations are those of a fixed
 //! generator, so that a round that fails fails again;
@@ -10,22 +13,13 @@
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::Arc;
 
 use crate::binary::{decode, encode};
 use crate::evaluator::Evaluator;
-use crate::limits::Limits;
+use crate::fuzzing::{evaluator, try_binary, try_text};
 use crate::location::Location;
 use crate::parse::parse;
-use crate::print::print;
 use crate::tests::on_machine;
-use crate::{MemoryImporter, typecheck};
-
-const LIMITS: Limits = Limits {
-    steps: 100_000,
-    memory: 32 << 20,
-    bits: 1 << 14,
-};
 
 /// What a mutation inserts: what means something somewhere.
 const WORDS: &[&str] = &[
@@ -183,61 +177,6 @@ fn seeds(folder: &str) -> Vec<Vec<u8>> {
         .collect();
     assert!(!seeds.is_empty());
     seeds
-}
-
-fn evaluator() -> Evaluator {
-    let remote = |path: &str| Location::Remote(format!("https://a.example/{path}"));
-    let importer = MemoryImporter::new()
-        .with(Location::File("lib.dhall".to_owned()), "\\(x : Text) -> x")
-        .with(
-            Location::File("headers.dhall".to_owned()),
-            "toMap { A = \"1\" }",
-        )
-        .with(remote("x"), "./loop")
-        .with(remote("loop"), "./x");
-    Evaluator::new(Arc::new(importer)).with_limits(LIMITS)
-}
-
-/// What must hold for any text.
-fn try_text(evaluator: &Evaluator, bytes: &[u8]) {
-    let Ok(text) = std::str::from_utf8(bytes) else {
-        return;
-    };
-    if let Ok(expression) = parse(text) {
-        let binary = encode(&expression).expect("a text is not too deep");
-        let decoded = decode(&binary).expect("what is encoded is decoded");
-        assert_eq!(encode(&decoded).as_ref(), Ok(&binary));
-        let printed = print(&expression);
-        let again = parse(&printed).unwrap_or_else(|problem| panic!("{printed}\n{problem:?}"));
-        assert_eq!(encode(&again).as_ref(), Ok(&binary), "{printed}");
-    }
-    match evaluator.evaluate(&Location::File("main.dhall".to_owned()), text) {
-        Ok(evaluated) => {
-            let shown = evaluated.value.to_string();
-            if let (Ok(hash), Ok(bytes)) = (evaluated.value.hash(), evaluated.value.encode()) {
-                assert_eq!(crate::import::sha256(&bytes), hash, "{shown}");
-            }
-        }
-        Err(error) => assert!(!error.render(false).is_empty()),
-    }
-}
-
-/// What must hold for any bytes.
-fn try_binary(_: &Evaluator, bytes: &[u8]) {
-    let Ok(expression) = decode(bytes) else {
-        return;
-    };
-    let binary = encode(&expression).expect("what is decoded is encoded");
-    let decoded = decode(&binary).expect("what is encoded is decoded");
-    assert_eq!(encode(&decoded).as_ref(), Ok(&binary));
-    drop(print(&expression));
-    if !expression.imports() {
-        let machine = crate::evaluate::Machine::new(LIMITS);
-        if typecheck::infer(&machine, &expression).is_ok() {
-            let value = machine.eval(&expression, &crate::environment::Env::default());
-            let _ = value.and_then(|value| crate::import::normal_form(&machine, &value));
-        }
-    }
 }
 
 /// Runs each seed as it is, and then mutations of all.
