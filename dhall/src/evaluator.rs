@@ -17,6 +17,25 @@ use crate::syntax::Span;
 use crate::value::{Lazy, Val, find};
 
 /// Evaluates Dhall texts. Can be shared by threads; keeps what it imported.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use straylight_dhall::{Evaluator, Location, MemoryImporter};
+///
+/// let evaluator = Evaluator::new(Arc::new(MemoryImporter::new()));
+/// let here = Location::Input("example".to_owned());
+/// let evaluated = evaluator.evaluate(&here, "let n = 20 in { n = n + 1, t = Natural/show n }")?;
+/// assert_eq!(evaluated.value.to_string(), "{ n = 21, t = \"20\" }");
+/// assert_eq!(evaluated.ty.to_string(), "{ n : Natural, t : Text }");
+///
+/// let n = evaluated.value.field("n").expect("a record");
+/// assert!(n.equivalent(&evaluator.evaluate(&here, "7 * 3")?.value));
+/// // A hash is that of the meaning, and of the spelling it knows nothing.
+/// let spelled = evaluator.evaluate(&here, "{ t = \"20\", n = 0x15 } -- sorted")?;
+/// assert_eq!(spelled.value.hash()?, evaluated.value.hash()?);
+/// # Ok::<(), straylight_dhall::Error>(())
+/// ```
 pub struct Evaluator {
     pub(crate) importer: Arc<dyn Importer>,
     pub(crate) limits: Limits,

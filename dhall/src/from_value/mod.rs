@@ -28,6 +28,27 @@ const DEPTH: usize = 256;
 /// fields that the value does not have. If a key of a map is there twice, its
 /// last value counts.
 ///
+/// ```
+/// use std::sync::Arc;
+///
+/// use straylight_dhall::{Evaluator, Location, MemoryImporter, from_value};
+///
+/// #[derive(Debug, PartialEq, serde::Deserialize)]
+/// enum Source {
+///     File(String),
+///     Nothing,
+/// }
+///
+/// let evaluator = Evaluator::new(Arc::new(MemoryImporter::new()));
+/// let text = r#"let S = < File : Text | Nothing > in [ S.Nothing, S.File "x" ]"#;
+/// let value = evaluator.evaluate(&Location::Input("example".to_owned()), text)?.value;
+/// let sources: Vec<Source> = from_value(&value).expect("sources");
+/// assert_eq!(sources, [Source::Nothing, Source::File("x".to_owned())]);
+/// let error = from_value::<Vec<u8>>(&value).expect_err("no numbers");
+/// assert_eq!(error.path(), "[0]");
+/// # Ok::<(), straylight_dhall::Error>(())
+/// ```
+///
 /// # Errors
 /// [`DecodeError`] when the shapes don't fit, with the path to the place.
 pub fn from_value<T: DeserializeOwned>(value: &Value) -> Result<T, DecodeError> {

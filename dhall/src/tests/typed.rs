@@ -305,6 +305,23 @@ fn types_are_texts_and_values_too() {
 }
 
 #[test]
+fn the_readme_shows_a_message_as_it_is() {
+    let config = Type::source("{ host : Text, port : Natural, level : Optional < Debug | Info > }");
+    let expected = evaluator().type_value(&config).expect("a type");
+    let text = "{ hots = \"::1\", port = 8080, level = None < Debug | Info > }";
+    let location = Location::File("config.dhall".to_owned());
+    let error = evaluator()
+        .evaluate_expecting(&location, text, &expected, Fit::Exact)
+        .expect_err("misspelled");
+    let readme = include_str!("../../README.md");
+    let message = error.render(false);
+    assert!(
+        readme.contains(&format!("```text\n{message}\n```")),
+        "{message}"
+    );
+}
+
+#[test]
 fn a_type_that_contains_itself_is_an_error() {
     let error = read::<Tree>("{ children = [] : List {} }").expect_err("no type");
     assert!(error.message().contains("Tree` contains itself"), "{error}");

@@ -22,6 +22,26 @@ use crate::value::{Inject, Lazy, Val, find};
 
 /// Makes a Dhall value of type `ty` of a Rust one.
 ///
+/// ```
+/// use std::sync::Arc;
+///
+/// use straylight_dhall::{Evaluator, Location, MemoryImporter, to_value};
+///
+/// let evaluator = Evaluator::new(Arc::new(MemoryImporter::new()));
+/// let here = Location::Input("example".to_owned());
+/// let ty = evaluator.evaluate(&here, "{ sizes : List Natural, name : Optional Text }")?.value;
+///
+/// #[derive(serde::Serialize)]
+/// struct Sizes {
+///     sizes: Vec<i32>,
+/// }
+/// let value = to_value(&Sizes { sizes: vec![1, 2] }, &ty).expect("it fits");
+/// assert_eq!(value.to_string(), "{ name = None Text, sizes = [ 1, 2 ] }");
+/// let error = to_value(&Sizes { sizes: vec![1, -2] }, &ty).expect_err("negative");
+/// assert_eq!(error.to_string(), "`sizes.1`: -2 is not a `Natural`");
+/// # Ok::<(), straylight_dhall::Error>(())
+/// ```
+///
 /// # Errors
 /// [`EncodeError`] when the shapes don't fit, with the path to the place.
 pub fn to_value<T: Serialize + ?Sized>(value: &T, ty: &Value) -> Result<Value, EncodeError> {
