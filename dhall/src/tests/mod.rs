@@ -15,6 +15,7 @@ mod imports;
 mod language;
 mod limits;
 mod parallel;
+mod programs;
 mod properties;
 #[cfg(feature = "http")]
 mod server;
