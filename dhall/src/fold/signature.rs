@@ -1,6 +1,8 @@
 //! What the type of a recursive value says: its family of types, and their
 //! constructors.
 
+use rustc_hash::FxHashSet;
+
 use crate::builtin::{Builtin, Const};
 use crate::evaluate::{Evaluated, Machine};
 use crate::fold::{Failure, Folded};
@@ -94,6 +96,7 @@ pub(super) fn signature(machine: &Machine, ty: &Val) -> Folded<Signature> {
             result: FIRST,
             variables: Vec::new(),
         },
+        names: FxHashSet::default(),
     };
     let mut rest = ty.clone();
     while let Val::Pi(binder) = &rest {
@@ -118,6 +121,8 @@ pub(super) fn signature(machine: &Machine, ty: &Val) -> Folded<Signature> {
 struct Reader<'a> {
     machine: &'a Machine,
     signature: Signature,
+    /// The names of constructors, behind those of their types.
+    names: FxHashSet<(Name, Name)>,
 }
 
 impl Reader<'_> {
@@ -203,15 +208,9 @@ impl Reader<'_> {
     }
 
     /// The host tells constructors by the names of their types and their own.
-    fn unique(&self, name: &Name, family: u32) -> Folded<()> {
-        let family = self.signature.family(family);
-        let same = |variable: &Variable| match variable {
-            Variable::Family(_) => false,
-            Variable::Constructor(known) => {
-                known.name == *name && self.signature.family(known.family) == family
-            }
-        };
-        if !self.signature.variables.iter().any(same) {
+    fn unique(&mut self, name: &Name, family: u32) -> Folded<()> {
+        let family = Name::from(self.signature.family(family));
+        if self.names.insert((Name::clone(&family), Name::clone(name))) {
             return Ok(());
         }
         let message = format!("two constructors of `{family}` are called `{name}`");

@@ -188,6 +188,9 @@ fn a_number_that_has_no_room_is_shown_where_it_is_written() {
     let path = "`sources[1].Output.index`: ";
     assert!(error.message().starts_with(path), "{error}");
     assert_eq!((error.line(), error.column()), (line, column));
+    let evaluated = evaluator().evaluate(&here(), &text).expect("a value");
+    let decoded = evaluated.decode::<Package>().expect_err("256 is no u8");
+    assert_eq!(decoded.to_string(), error.to_string());
     let error = read::<Option<i8>>("Some -129").expect_err("no i8");
     assert_eq!(error.column(), 1);
     let error = read::<BTreeMap<u8, bool>>(

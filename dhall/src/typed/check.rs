@@ -9,7 +9,7 @@ use crate::difference::{Fit, Part, misfit};
 use crate::error::Error;
 use crate::evaluate::Machine;
 use crate::evaluator::{Evaluated, Evaluator, Value};
-use crate::from_value::{DecodeError, from_value};
+use crate::from_value::from_value;
 use crate::limits::with_stack;
 use crate::location::Location;
 use crate::parse;
@@ -58,6 +58,10 @@ impl Evaluator {
     /// # Ok::<(), straylight_dhall::Error>(())
     /// ```
     ///
+    /// The type is made anew by each call. A host with many texts, or with large
+    /// types, keeps that of [`Evaluator::type_value`], for
+    /// [`Evaluator::evaluate_expecting`] and [`Evaluated::decode`].
+    ///
     /// # Errors
     /// [`Error`] as of [`Evaluator::evaluate_expecting`], and when a number does
     /// not fit its Rust type.
@@ -91,7 +95,7 @@ impl Evaluator {
     ) -> Result<T, Error> {
         let expected = self.type_value(&Type::of::<T>())?;
         let evaluated = self.evaluate_expecting(location, text, &expected, fit)?;
-        from_value(&evaluated.value).map_err(|error| evaluated.value.undecoded(&error))
+        evaluated.decode()
     }
 
     /// Evaluates a text whose type fits `expected`, a type.
@@ -210,17 +214,21 @@ impl Evaluated {
     ) -> Result<T, Error> {
         let expected = evaluator.type_value(&Type::of::<T>())?;
         self.expect_type(&expected, Fit::Exact)?;
-        from_value(&self.value).map_err(|error| self.value.undecoded(&error))
+        self.decode()
     }
-}
 
-impl Value {
-    /// Returns an error of decoding as one of the text that made the value.
-    fn undecoded(&self, error: &DecodeError) -> Error {
-        let origin = &self.origin;
-        let way: Vec<_> = error.way().collect();
-        let problem = Problem::new(place(&origin.text, &way), error.to_string());
-        Error::new(&origin.location, &origin.text, problem)
+    /// Decodes the value, whatever type it has.
+    ///
+    /// # Errors
+    /// [`Error`] when [`from_value`] fails, at the place in the text that makes
+    /// the part that does not decode.
+    pub fn decode<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        from_value(&self.value).map_err(|error| {
+            let origin = &self.value.origin;
+            let way: Vec<_> = error.way().collect();
+            let problem = Problem::new(place(&origin.text, &way), error.to_string());
+            Error::new(&origin.location, &origin.text, problem)
+        })
     }
 }
 
