@@ -12,6 +12,7 @@ use crate::binary::{decode, encode};
 use crate::environment::Env;
 use crate::evaluate::Machine;
 use crate::evaluator::Evaluator;
+use crate::format::format;
 use crate::import::{MemoryImporter, normal_form};
 use crate::limits::{Limits, with_stack};
 use crate::location::Location;
@@ -66,6 +67,8 @@ pub(crate) fn try_text(evaluator: &Evaluator, bytes: &[u8]) {
         let printed = print(&expression);
         let again = parse(&printed).unwrap_or_else(|problem| panic!("{printed}\n{problem:?}"));
         assert_eq!(encode(&again).as_ref(), Ok(&binary), "{printed}");
+        let formatted = formatted(text);
+        assert_eq!(formatted, self::formatted(&formatted), "{text}");
     }
     match evaluator.evaluate(&Location::File("main.dhall".to_owned()), text) {
         Ok(evaluated) => {
@@ -83,6 +86,13 @@ pub(crate) fn try_text(evaluator: &Evaluator, bytes: &[u8]) {
         }
         Err(error) => assert!(!error.render(false).is_empty()),
     }
+}
+
+/// Formats a text that parses. That it means the same and has the same comments,
+/// `format` has seen to.
+fn formatted(text: &str) -> String {
+    let here = Location::Input("fuzz".to_owned());
+    format(&here, text).unwrap_or_else(|error| panic!("{text}\n{error}"))
 }
 
 /// Checks what must hold for any bytes.

@@ -146,6 +146,7 @@ mod evaluate;
 mod evaluator;
 mod expression;
 mod fold;
+mod format;
 mod freeze;
 mod from_value;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -182,6 +183,7 @@ pub use error::Error;
 pub use evaluator::{Evaluated, Evaluator, Value};
 pub use expression::{Expression, source_text};
 pub use fold::{Node, Payload};
+pub use format::format;
 pub use freeze::{FreezeOptions, Frozen, Pin, unpinned};
 pub use from_value::{DecodeError, from_value};
 #[cfg(feature = "http")]

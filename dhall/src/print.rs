@@ -11,7 +11,11 @@ use crate::scope::Name;
 use crate::syntax::{Expr, Import, Kind, Mode, Op, Prefix, Step, Target, Var};
 
 /// The width that lines are broken for.
-const WIDTH: usize = 80;
+pub(crate) const WIDTH: usize = 80;
+
+/// How far a line is indented at most: what is nested deeper is not, so that the
+/// text is never much longer than what it says.
+pub(crate) const DEEPEST: usize = 2 * WIDTH;
 
 /// How much of a type a message shows.
 const BRIEF: usize = 120;

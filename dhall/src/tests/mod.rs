@@ -4,6 +4,7 @@ mod acceptance;
 mod diff;
 mod files;
 mod fold;
+mod format;
 mod freeze;
 mod fuzz;
 mod headers;

@@ -1,0 +1,96 @@
+//! Formatting: a source is laid out anew, and nothing of it is lost.
+//!
+//! The parser marks where each form begins and ends, and the lexer reads what
+//! lies between them: tokens and comments. Together they are a tree that has
+//! all of the text but its white space. Each form is then written on one line
+//! if it fits, else broken as `dhall format` breaks it; a comment stays between
+//! the two tokens that it was between. The layout depends only on the tree, so
+//! that what is formatted is not changed again, and takes one pass.
+//!
+//! What the syntax tree forgets is kept: how numbers, texts and names are
+//! spelled, puns, dotted fields, and parentheses that group operators.
+//! Parentheses that can never matter go, and so do separators without an item.
+//!
+//! No layout is trusted: the result is parsed again, and must mean the same and
+//! have the same comments.
+
+mod layout;
+mod lexer;
+mod printer;
+mod spelling;
+mod text;
+mod tree;
+
+use std::sync::Arc;
+
+use crate::binary::encode;
+use crate::error::Error;
+use crate::format::lexer::Comment;
+use crate::format::printer::Printer;
+use crate::format::tree::Tree;
+use crate::limits::{Limits, with_stack};
+use crate::location::Location;
+use crate::parse::parse_marked;
+use crate::problem::Problem;
+use crate::syntax::Span;
+
+/// Returns a source with the standard layout, 80 columns wide. Comments stay
+/// where they are, and the binary form stays the same. Nothing is imported.
+///
+/// ```
+/// use straylight_dhall::{Location, format};
+///
+/// let here = Location::Input("example".to_owned());
+/// let text = "let x=0x10 -- sixteen\nin {x ,y=[1,2]}";
+/// let formatted = "let x = 0x10 -- sixteen\n\nin  { x, y = [ 1, 2 ] }\n";
+/// assert_eq!(format(&here, text)?, formatted);
+/// # Ok::<(), straylight_dhall::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error`] when the text does not parse or nests too deeply.
+pub fn format(location: &Location, source: &str) -> Result<String, Error> {
+    let formatted = with_stack(Limits::default(), || formatted(source))
+        .unwrap_or_else(|stop| Err(Problem::stopped(Span::NONE, stop)));
+    formatted.map_err(|problem| Error::new(location, &Arc::from(source), problem))
+}
+
+fn formatted(source: &str) -> Result<String, Box<Problem>> {
+    let stopped = |stop| Problem::stopped(Span::NONE, stop);
+    let (expression, marks) = parse_marked(source)?;
+    let tree = Tree::new(source, &marks);
+    drop(marks);
+    let mut printer = Printer::new(&tree);
+    printer.file().map_err(stopped)?;
+    let text = printer.out;
+    let (again, marks) = parse_marked(&text).map_err(|problem| unfaithful(&problem.message))?;
+    if encode(&again).map_err(stopped)? != encode(&expression).map_err(stopped)? {
+        return Err(unfaithful("it would mean something else"));
+    }
+    let comments = Tree::new(&text, &marks).all_comments();
+    if !same_comments(&tree.all_comments(), &comments) {
+        return Err(unfaithful("it would have other comments"));
+    }
+    Ok(text)
+}
+
+fn same_comments(old: &[Comment<'_>], new: &[Comment<'_>]) -> bool {
+    old.len() == new.len()
+        && old
+            .iter()
+            .zip(new)
+            .all(|(old, new)| old.lines().eq(new.lines()))
+}
+
+/// Returns the problem of a layout that is not that of the source.
+fn unfaithful(why: &str) -> Box<Problem> {
+    Problem::new(Span::NONE, format!("cannot format this: {why}"))
+        .hint("the source is as it was; this is a defect of the formatter, please report it")
+}
+
+/// Returns where each token of a text ends. Call it where the stack is large.
+#[cfg(test)]
+pub(crate) fn token_ends(text: &str) -> Vec<usize> {
+    let (_, marks) = parse_marked(text).expect("it parses");
+    Tree::new(text, &marks).token_ends()
+}
