@@ -259,6 +259,20 @@ fn dhall_files(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
+fn the_sources_of_the_library_are_formatted() {
+    let crate_folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let sources = dhall_files(crate_folder);
+    let sources = sources.iter().filter(|path| path.ends_with("v1.dhall"));
+    let mut count = 0;
+    for source in sources {
+        let text = fs::read_to_string(source).expect("a source");
+        assert!(stable(&text) == text, "format {}", source.display());
+        count += 1;
+    }
+    assert!(count >= 6, "{count}");
+}
+
+#[test]
 fn all_of_this_repository_can_be_formatted() {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     for folder in ["dhall/tests", "tests/fixtures"] {
