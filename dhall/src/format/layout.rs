@@ -1,18 +1,19 @@
 //! Forms that do not fit on a line, each as `dhall format` breaks it.
 
+use crate::format::WIDTH;
 use crate::format::printer::{Gap, Printer};
 use crate::format::tree::{Element, Item};
 use crate::limits::Stop;
 use crate::parse::Form;
 
 /// What most tokens are separated by.
-const SPACE: Gap = Gap::Spaces(1);
+pub(super) const SPACE: Gap = Gap::Spaces(1);
 
 /// What `in`, `then` and `else` are followed by.
 const TWO_SPACES: Gap = Gap::Spaces(2);
 
 /// A new line; comments are indented like it.
-fn line(indent: usize) -> Gap {
+pub(super) fn line(indent: usize) -> Gap {
     Gap::Line {
         indent,
         comments: indent,
@@ -38,11 +39,8 @@ impl Printer<'_, '_> {
             Form::Annotation | Form::Assert => self.annotation(elements),
             Form::With => self.with(node),
             Form::Field => self.field(elements),
-            Form::List | Form::Record | Form::Union | Form::Labels if elements.len() > 3 => {
-                self.list(elements)
-            }
             Form::List | Form::Record | Form::Union | Form::Labels | Form::Parentheses => {
-                self.enclosed(node)
+                self.list(node)
             }
             Form::Completion => {
                 let base = self.base();
@@ -55,7 +53,7 @@ impl Printer<'_, '_> {
     }
 
     /// Writes the elements one after the other, on as many lines as they need.
-    fn sequence(&mut self, node: usize) -> Result<(), Stop> {
+    pub(super) fn sequence(&mut self, node: usize) -> Result<(), Stop> {
         let elements = self.tree.elements(node);
         let widths = elements.iter().map(|element| self.tree.width(element.item));
         let mut after = widths.fold(0, usize::saturating_add);
@@ -66,7 +64,7 @@ impl Printer<'_, '_> {
             let width = self.tree.width(element.item);
             after = after.saturating_sub(width);
             // What has several lines by itself decides nothing.
-            self.item(element.item, after.min(crate::print::WIDTH / 2))?;
+            self.item(element.item, after.min(WIDTH / 2))?;
         }
         Ok(())
     }
@@ -225,187 +223,6 @@ impl Printer<'_, '_> {
         self.item(colon.item, 0)?;
         self.gap(ty, SPACE);
         self.item(ty.item, 0)
-    }
-
-    /// A record, and one update on each line.
-    fn with(&mut self, node: usize) -> Result<(), Stop> {
-        let tree = self.tree;
-        let base = self.base();
-        let mut updates = vec![tree.elements(node)];
-        let mut record = &updates[0][0];
-        while let Some((Form::With, inner)) = tree.as_form(record.item) {
-            updates.push(inner);
-            record = &inner[0];
-        }
-        self.item(record.item, 0)?;
-        for update in updates.iter().rev() {
-            let [_, with, path, equals, value] = update else {
-                continue;
-            };
-            self.gap(with, line(base + 2));
-            self.item(with.item, 0)?;
-            self.gap(path, SPACE);
-            self.item(path.item, 0)?;
-            self.gap(equals, SPACE);
-            self.item(equals.item, 0)?;
-            self.value(value, base + 4)?;
-        }
-        Ok(())
-    }
-
-    fn field(&mut self, elements: &[Element]) -> Result<(), Stop> {
-        let base = self.base();
-        self.item(elements[0].item, 0)?;
-        if let [_, separator, value] = elements {
-            self.gap(separator, SPACE);
-            self.item(separator.item, 0)?;
-            self.value(value, base)?;
-        }
-        Ok(())
-    }
-
-    /// The value of a field whose name is at `base`: behind the name if it
-    /// fits, else below it. What has braces of its own is aligned with the name,
-    /// and what completes a record begins on the line of the name.
-    fn value(&mut self, value: &Element, base: usize) -> Result<(), Stop> {
-        let tree = self.tree;
-        if !tree.comments(value).is_empty() {
-            self.gap(value, Gap::Below(base + 2));
-            return self.item(value.item, 0);
-        }
-        if tree.width(value.item) != super::tree::ENDLESS && self.fits(value.item, 1) {
-            self.spaces(1);
-            return self.item(value.item, 0);
-        }
-        if let Some((Form::Application, [keyword, argument])) = tree.as_form(value.item)
-            && matches!(
-                tree.token(keyword.item),
-                "Some" | "toMap" | "showConstructor"
-            )
-            && tree.comments(argument).is_empty()
-        {
-            self.spaces(1);
-            self.item(keyword.item, 0)?;
-            if tree.token(keyword.item) == "Some" || self.is_completion(argument.item) {
-                return self.hang(argument, base);
-            }
-            self.gap(argument, line(base + 2));
-            return self.item(argument.item, 0);
-        }
-        self.hang(value, base)
-    }
-
-    fn hang(&mut self, value: &Element, base: usize) -> Result<(), Stop> {
-        if let Item::Form(node) = value.item
-            && self.is_completion(value.item)
-        {
-            self.spaces(1);
-            return self.completion(node, base);
-        }
-        let indent = if self.has_braces(value.item) { 0 } else { 2 };
-        self.gap(value, line(base + indent));
-        self.item(value.item, 0)
-    }
-
-    fn is_completion(&self, item: Item) -> bool {
-        matches!(self.tree.as_form(item), Some((Form::Completion, _)))
-    }
-
-    /// Returns whether an item is a list or the value of a record.
-    fn has_braces(&self, item: Item) -> bool {
-        match self.tree.as_form(item) {
-            Some((Form::List, _)) => true,
-            Some((Form::Record, elements)) => self.is_value(elements),
-            _ => false,
-        }
-    }
-
-    /// Returns whether the elements of a record are not those of a type.
-    fn is_value(&self, elements: &[Element]) -> bool {
-        let first = elements.get(1).map(|element| element.item);
-        match first.and_then(|item| self.tree.as_form(item)) {
-            Some((Form::Field, [_, separator, _])) => self.tree.token(separator.item) == "=",
-            Some((Form::Field, _)) => true,
-            _ => elements.len() == 3,
-        }
-    }
-
-    /// Each item on lines of its own, with what separates them in front.
-    fn list(&mut self, elements: &[Element]) -> Result<(), Stop> {
-        let base = self.base();
-        for (at, element) in elements.iter().enumerate() {
-            if at % 2 == 1 {
-                self.gap(element, SPACE);
-            } else if at > 0 {
-                self.gap(
-                    element,
-                    Gap::Line {
-                        indent: base,
-                        comments: base + 2,
-                    },
-                );
-            }
-            self.item(element.item, 0)?;
-        }
-        Ok(())
-    }
-
-    /// One item between parentheses or the like, or none.
-    fn enclosed(&mut self, node: usize) -> Result<(), Stop> {
-        let base = self.base();
-        let elements = self.tree.elements(node);
-        for (at, element) in elements.iter().enumerate() {
-            if at > 0 && at + 1 == elements.len() {
-                let comments = base + 2;
-                self.gap(
-                    element,
-                    Gap::Line {
-                        indent: base,
-                        comments,
-                    },
-                );
-            } else if at > 0 {
-                self.gap(element, SPACE);
-            }
-            self.item(element.item, 0)?;
-        }
-        Ok(())
-    }
-
-    /// `T::{`, its fields on lines that begin with a comma at `base`, and `}`.
-    fn completion(&mut self, node: usize, base: usize) -> Result<(), Stop> {
-        let tree = self.tree;
-        let Some(([schema, colons, record], [open, fields @ ..])) = (match tree.elements(node) {
-            all @ [_, _, record] => match tree.as_form(record.item) {
-                Some((Form::Record, fields)) if fields.len() > 2 && self.is_value(fields) => {
-                    <&[Element; 3]>::try_from(all).ok().zip(Some(fields))
-                }
-                _ => None,
-            },
-            _ => None,
-        }) else {
-            return self.sequence(node);
-        };
-        self.item(schema.item, 0)?;
-        self.gap(colons, Gap::Spaces(0));
-        self.item(colons.item, 0)?;
-        self.gap(record, Gap::Spaces(0));
-        self.item(open.item, 0)?;
-        for (at, element) in fields.iter().enumerate() {
-            let indent = base;
-            let comments = base + 2;
-            if at == 0 {
-                self.line(base);
-                self.put(",");
-                self.gap(element, SPACE);
-            } else if at % 2 == 0 {
-                self.gap(element, SPACE);
-            } else {
-                self.gap(element, Gap::Line { indent, comments });
-            }
-            self.item(element.item, 0)?;
-        }
-        Ok(())
     }
 
     /// The target and its headers, and its hash on a line of its own.

@@ -14,6 +14,7 @@
 //! No layout is trusted: the result is parsed again, and must mean the same and
 //! have the same comments.
 
+mod fields;
 mod layout;
 mod lexer;
 mod printer;
@@ -33,6 +34,13 @@ use crate::location::Location;
 use crate::parse::parse_marked;
 use crate::problem::Problem;
 use crate::syntax::Span;
+
+/// The width that lines are broken for.
+pub(crate) const WIDTH: usize = 80;
+
+/// How far a line is indented at most: what is nested deeper is not, so that the
+/// text is never much longer than what it says.
+const DEEPEST: usize = 2 * WIDTH;
 
 /// Returns a source with the standard layout, 80 columns wide. Comments stay
 /// where they are, and the binary form stays the same. Nothing is imported.
@@ -55,14 +63,29 @@ pub fn format(location: &Location, source: &str) -> Result<String, Error> {
     formatted.map_err(|problem| Error::new(location, &Arc::from(source), problem))
 }
 
+/// Returns a text that was printed with the standard layout, without a line break
+/// at the end; `None` if it nests too deeply. Call it where the stack is large.
+pub(crate) fn laid_out(text: &str) -> Option<String> {
+    let (_, marks) = parse_marked(text).ok()?;
+    let mut text = layout(&Tree::new(text, &marks)).ok()?;
+    text.truncate(text.trim_end().len());
+    Some(text)
+}
+
+fn layout(tree: &Tree<'_>) -> Result<String, Box<Problem>> {
+    let mut printer = Printer::new(tree);
+    printer
+        .file()
+        .map_err(|stop| Problem::stopped(Span::NONE, stop))?;
+    Ok(printer.out)
+}
+
 fn formatted(source: &str) -> Result<String, Box<Problem>> {
     let stopped = |stop| Problem::stopped(Span::NONE, stop);
     let (expression, marks) = parse_marked(source)?;
     let tree = Tree::new(source, &marks);
     drop(marks);
-    let mut printer = Printer::new(&tree);
-    printer.file().map_err(stopped)?;
-    let text = printer.out;
+    let text = layout(&tree)?;
     let (again, marks) = parse_marked(&text).map_err(|problem| unfaithful(&problem.message))?;
     if encode(&again).map_err(stopped)? != encode(&expression).map_err(stopped)? {
         return Err(unfaithful("it would mean something else"));

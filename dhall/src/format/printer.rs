@@ -2,8 +2,8 @@
 
 use crate::format::lexer::Comment;
 use crate::format::tree::{Element, Item, Tree};
+use crate::format::{DEEPEST, WIDTH};
 use crate::limits::{Stop, check_stack};
-use crate::print::{DEEPEST, WIDTH};
 
 /// What separates an element from the one before, if nobody comments on it.
 #[derive(Clone, Copy)]

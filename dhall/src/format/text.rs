@@ -1,10 +1,10 @@
 //! Text literals: their content stays, their indentation follows the layout.
 
+use crate::format::WIDTH;
 use crate::format::printer::{Gap, Printer};
 use crate::format::tree::{Element, Item};
 use crate::limits::Stop;
 use crate::parse::common_indentation;
-use crate::print::WIDTH;
 
 /// The width of an interpolation that stays on its line.
 const SHORT: usize = WIDTH / 2;

@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use crate::binary::encode;
 use crate::limits::Limits;
 use crate::location::Location;
+use crate::parse::parse;
+use crate::print::print;
 use crate::{Evaluated, Evaluator, MemoryImporter};
 
 fn evaluate(text: &str) -> Result<Evaluated, String> {
@@ -94,6 +97,25 @@ fn a_million_items_are_fine() {
     let evaluated = evaluate(&text).expect("a list");
     let items: Vec<u64> = crate::from_value(&evaluated.value).expect("numbers");
     assert_eq!(items.len(), 1_000_000);
+}
+
+#[test]
+fn what_nests_deeply_is_not_printed_as_blanks() {
+    let depth = 20_000;
+    for (open, middle, close) in [
+        ("{ a = ", "1", " }"),
+        ("[ ", "1", " ]"),
+        ("λ(x : Bool) → ", "x", ""),
+    ] {
+        let text = format!("{}{middle}{}", open.repeat(depth), close.repeat(depth));
+        crate::tests::on_machine(|_| {
+            let expression = parse(&text).expect("it parses");
+            let printed = print(&expression);
+            assert!(printed.len() < 400 * depth, "{open} {}", printed.len());
+            let again = parse(&printed).expect("it parses again");
+            assert!(encode(&again) == encode(&expression), "{open}");
+        });
+    }
 }
 
 #[test]
