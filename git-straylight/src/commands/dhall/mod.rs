@@ -7,6 +7,7 @@ mod decode;
 mod diff;
 mod encode;
 mod eval;
+mod fmt;
 mod freeze;
 mod hash;
 mod library;
@@ -28,6 +29,7 @@ pub(crate) enum Command {
     Encode(encode::Args),
     Decode(decode::Args),
     Diff(diff::Args),
+    Fmt(fmt::Args),
     Freeze(freeze::Args),
     Library(library::Args),
 }
@@ -40,6 +42,7 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode> {
         Command::Encode(args) => encode::run(args),
         Command::Decode(args) => decode::run(args),
         Command::Diff(args) => diff::run(args),
+        Command::Fmt(args) => fmt::run(args),
         Command::Freeze(args) => freeze::run(args),
         Command::Library(args) => library::run(args),
     }
