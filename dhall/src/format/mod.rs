@@ -29,9 +29,9 @@ use crate::error::Error;
 use crate::format::lexer::Comment;
 use crate::format::printer::Printer;
 use crate::format::tree::Tree;
-use crate::limits::{Limits, with_stack};
+use crate::limits::{Limits, Stop, with_stack};
 use crate::location::Location;
-use crate::parse::parse_marked;
+use crate::parse::{Mark, parse_marked};
 use crate::problem::Problem;
 use crate::syntax::Span;
 
@@ -56,7 +56,7 @@ const DEEPEST: usize = 2 * WIDTH;
 /// ```
 ///
 /// # Errors
-/// [`Error`] when the text does not parse or nests too deeply.
+/// [`Error`] when the text does not parse, nests too deeply, or is too long.
 pub fn format(location: &Location, source: &str) -> Result<String, Error> {
     let formatted = with_stack(Limits::default(), || formatted(source))
         .unwrap_or_else(|stop| Err(Problem::stopped(Span::NONE, stop)));
@@ -64,37 +64,45 @@ pub fn format(location: &Location, source: &str) -> Result<String, Error> {
 }
 
 /// Returns a text that was printed with the standard layout, without a line break
-/// at the end; `None` if it nests too deeply. Call it where the stack is large.
+/// at the end; `None` if it nests too deeply or is too long. Call it where the
+/// stack is large.
 pub(crate) fn laid_out(text: &str) -> Option<String> {
     let (_, marks) = parse_marked(text).ok()?;
-    let mut text = layout(&Tree::new(text, &marks)).ok()?;
+    let tree = Tree::new(text, &marks).ok()?;
+    let mut text = layout(&tree).ok()?;
     text.truncate(text.trim_end().len());
     Some(text)
 }
 
-fn layout(tree: &Tree<'_>) -> Result<String, Box<Problem>> {
+fn layout(tree: &Tree<'_>) -> Result<String, Stop> {
     let mut printer = Printer::new(tree);
-    printer
-        .file()
-        .map_err(|stop| Problem::stopped(Span::NONE, stop))?;
+    printer.file()?;
     Ok(printer.out)
 }
 
 fn formatted(source: &str) -> Result<String, Box<Problem>> {
     let stopped = |stop| Problem::stopped(Span::NONE, stop);
-    let (expression, marks) = parse_marked(source)?;
-    let tree = Tree::new(source, &marks);
-    drop(marks);
-    let text = layout(&tree)?;
-    let (again, marks) = parse_marked(&text).map_err(|problem| unfaithful(&problem.message))?;
-    if encode(&again).map_err(stopped)? != encode(&expression).map_err(stopped)? {
+    // Only one tree of either kind is held at a time.
+    let (binary, marks) = encoded(source)?;
+    let tree = Tree::new(source, &marks).map_err(stopped)?;
+    let text = layout(&tree).map_err(stopped)?;
+    let comments = tree.all_comments();
+    let (again, marks) = encoded(&text).map_err(|problem| unfaithful(&problem.message))?;
+    if again != binary {
         return Err(unfaithful("it would mean something else"));
     }
-    let comments = Tree::new(&text, &marks).all_comments();
-    if !same_comments(&tree.all_comments(), &comments) {
+    let tree = Tree::new(&text, &marks).map_err(stopped)?;
+    if !same_comments(&comments, &tree.all_comments()) {
         return Err(unfaithful("it would have other comments"));
     }
     Ok(text)
+}
+
+/// Returns the binary form of a text, and its marks.
+fn encoded(text: &str) -> Result<(Vec<u8>, Vec<Mark>), Box<Problem>> {
+    let (expression, marks) = parse_marked(text)?;
+    let binary = encode(&expression).map_err(|stop| Problem::stopped(Span::NONE, stop))?;
+    Ok((binary, marks))
 }
 
 fn same_comments(old: &[Comment<'_>], new: &[Comment<'_>]) -> bool {
@@ -115,5 +123,6 @@ fn unfaithful(why: &str) -> Box<Problem> {
 #[cfg(test)]
 pub(crate) fn token_ends(text: &str) -> Vec<usize> {
     let (_, marks) = parse_marked(text).expect("it parses");
-    Tree::new(text, &marks).token_ends()
+    let tree = Tree::new(text, &marks).expect("it is small");
+    tree.token_ends()
 }

@@ -21,6 +21,10 @@ pub(super) enum Gap {
     Paragraph(usize),
 }
 
+/// The most that is written, in bytes. Indentation can be much longer than what
+/// is indented.
+const MOST: usize = 256 << 20;
+
 /// The text that has been written so far.
 pub(super) struct Printer<'t, 'a> {
     pub(super) tree: &'t Tree<'a>,
@@ -75,6 +79,9 @@ impl<'t, 'a> Printer<'t, 'a> {
     /// Writes an item: on this line if it fits, with `after` more columns.
     pub(super) fn item(&mut self, item: Item, after: usize) -> Result<(), Stop> {
         check_stack()?;
+        if self.out.len() > MOST {
+            return Err(Stop::OutOfMemory);
+        }
         match item {
             Item::Token(..) => self.put(self.tree.token(item)),
             Item::Form(node) if !self.fits(item, after) => self.broken(node)?,

@@ -7,10 +7,14 @@ use std::ops::Range;
 
 use crate::format::lexer::{Comment, Lexeme, Lexer};
 use crate::format::spelling::{self, Spelling};
+use crate::limits::{Budget, Limits, Stop};
 use crate::parse::{Form, Mark};
 
 /// The width of what does not fit on any line.
 pub(super) const ENDLESS: usize = usize::MAX;
+
+/// How many elements are added before the room for them is looked at.
+const STRIDE: usize = 1 << 16;
 
 /// The forms of one text.
 pub(super) struct Tree<'a> {
@@ -19,6 +23,7 @@ pub(super) struct Tree<'a> {
     nodes: Vec<Node>,
     elements: Vec<Element>,
     comments: Vec<Comment<'a>>,
+    budget: Budget,
 }
 
 struct Node {
@@ -43,13 +48,17 @@ pub(super) enum Item {
 
 impl<'a> Tree<'a> {
     /// Returns the tree of a text by the marks that the parser left.
-    pub(super) fn new(text: &'a str, marks: &[Mark]) -> Self {
+    ///
+    /// # Errors
+    /// [`Stop::OutOfMemory`] when there is no room for it.
+    pub(super) fn new(text: &'a str, marks: &[Mark]) -> Result<Self, Stop> {
         let mut tree = Self {
             text,
             spelling: Spelling::Ascii,
             nodes: Vec::new(),
             elements: Vec::new(),
             comments: Vec::new(),
+            budget: Budget::new(Limits::default()),
         };
         let mut open: Vec<(Item, Range<usize>)> = Vec::new();
         for mark in marks {
@@ -61,13 +70,21 @@ impl<'a> Tree<'a> {
             let inside = |(_, part): &&(Item, Range<usize>)| part.start >= range.start;
             let parts = open.iter().rev().take_while(inside).count();
             let parts = open.split_off(open.len() - parts);
-            let item = tree.add(mark.form, range.clone(), parts);
+            let item = tree.add(mark.form, range.clone(), parts)?;
             open.push((item, range));
         }
         for node in 0..tree.nodes.len() {
             tree.nodes[node].width = tree.measure(node);
         }
-        tree
+        Ok(tree)
+    }
+
+    /// Fails if there is no room for what is there and `row`.
+    fn room(&self, row: &[Element]) -> Result<(), Stop> {
+        let elements = (self.elements.len() + row.len()) * size_of::<Element>();
+        let nodes = self.nodes.len() * size_of::<Node>();
+        let comments = self.comments.len() * size_of::<Comment<'_>>();
+        self.budget.room(elements + nodes + comments)
     }
 
     /// Returns the number of the form of the whole text.
@@ -118,18 +135,23 @@ impl<'a> Tree<'a> {
         self.elements.iter().filter_map(end).collect()
     }
 
-    fn add(&mut self, form: Form, range: Range<usize>, parts: Vec<(Item, Range<usize>)>) -> Item {
+    fn add(
+        &mut self,
+        form: Form,
+        range: Range<usize>,
+        parts: Vec<(Item, Range<usize>)>,
+    ) -> Result<Item, Stop> {
         let mut row = Vec::with_capacity(2 * parts.len() + 1);
         let mut at = range.start;
         let mut first = self.comments.len();
         for (item, part) in parts {
-            first = self.lex(at..part.start, first, &mut row);
+            first = self.lex(at..part.start, first, &mut row)?;
             let before = first..self.comments.len();
             row.push(Element { before, item });
             first = self.comments.len();
             at = part.end;
         }
-        first = self.lex(at..range.end, first, &mut row);
+        first = self.lex(at..range.end, first, &mut row)?;
         if form == Form::File {
             // The end of the text, for the comments before it.
             let before = first..self.comments.len();
@@ -149,12 +171,20 @@ impl<'a> Tree<'a> {
             elements: start..self.elements.len(),
             width: ENDLESS,
         });
-        Item::Form(self.nodes.len() - 1)
+        if self.nodes.len().is_multiple_of(STRIDE) {
+            self.room(&row)?;
+        }
+        Ok(Item::Form(self.nodes.len() - 1))
     }
 
     /// Adds the tokens of a range. `first` is the first comment that belongs
     /// to the next element; returns the one after the last token.
-    fn lex(&mut self, range: Range<usize>, mut first: usize, row: &mut Vec<Element>) -> usize {
+    fn lex(
+        &mut self,
+        range: Range<usize>,
+        mut first: usize,
+        row: &mut Vec<Element>,
+    ) -> Result<usize, Stop> {
         for lexeme in Lexer::new(self.text, range) {
             match lexeme {
                 Lexeme::Comment(comment) => self.comments.push(comment),
@@ -168,8 +198,11 @@ impl<'a> Tree<'a> {
                     row.push(Element { before, item });
                 }
             }
+            if (row.len() + self.comments.len()).is_multiple_of(STRIDE) {
+                self.room(row)?;
+            }
         }
-        first
+        Ok(first)
     }
 
     /// Drops the separators before the first and after the last item. Their
