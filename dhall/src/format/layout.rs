@@ -26,7 +26,7 @@ impl Printer<'_, '_> {
         let tree = self.tree;
         let elements = tree.elements(node);
         match tree.form(node) {
-            Form::Let => self.lets(elements),
+            Form::Let => self.lets(node),
             Form::Binding => self.binding(elements),
             Form::Lambda | Form::Pi => self.arrows(node),
             Form::Binder => self.binder(elements),
@@ -69,12 +69,18 @@ impl Printer<'_, '_> {
         Ok(())
     }
 
-    fn lets(&mut self, elements: &[Element]) -> Result<(), Stop> {
+    /// `let`s and what they are for. A `let` behind an `in` has its own layout.
+    fn lets(&mut self, node: usize) -> Result<(), Stop> {
+        let elements = self.tree.elements(node);
         let mut base = self.base();
         let mut behind_in = false;
         for (at, element) in elements.iter().enumerate() {
             if behind_in {
                 self.gap(element, TWO_SPACES);
+                if self.fits_from(node, at) {
+                    self.flat_from(node, at);
+                    return Ok(());
+                }
                 base = self.base();
             } else if at > 0 {
                 self.gap(element, Gap::Paragraph(base));

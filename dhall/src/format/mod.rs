@@ -119,10 +119,12 @@ fn unfaithful(why: &str) -> Box<Problem> {
         .hint("the source is as it was; this is a defect of the formatter, please report it")
 }
 
-/// Returns where each token of a text ends. Call it where the stack is large.
+/// Returns where each token of a text ends, and the ranges of its forms. Call it
+/// where the stack is large.
 #[cfg(test)]
-pub(crate) fn token_ends(text: &str) -> Vec<usize> {
+pub(crate) fn places(text: &str) -> (Vec<usize>, Vec<std::ops::Range<usize>>) {
     let (_, marks) = parse_marked(text).expect("it parses");
     let tree = Tree::new(text, &marks).expect("it is small");
-    tree.token_ends()
+    let range = |mark: &Mark| mark.start as usize..mark.end as usize;
+    (tree.token_ends(), marks.iter().map(range).collect())
 }

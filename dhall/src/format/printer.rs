@@ -96,10 +96,34 @@ impl<'t, 'a> Printer<'t, 'a> {
         width.saturating_add(self.column).saturating_add(after) <= WIDTH
     }
 
+    /// Returns whether the elements of a form from `first` on fit on this line.
+    pub(super) fn fits_from(&self, node: usize, first: usize) -> bool {
+        let mut column = self.column;
+        for (at, element) in self.tree.elements(node).iter().enumerate().skip(first) {
+            let gap = if at > first {
+                self.tree.gap_width(node, at)
+            } else {
+                0
+            };
+            let width = self.tree.width(element.item);
+            column = column.saturating_add(gap).saturating_add(width);
+            // Not all of a long row is looked at.
+            if column > WIDTH {
+                return false;
+            }
+        }
+        true
+    }
+
     /// Writes a form on one line.
     pub(super) fn flat(&mut self, node: usize) {
-        for (at, element) in self.tree.elements(node).iter().enumerate() {
-            if at > 0 {
+        self.flat_from(node, 0);
+    }
+
+    /// Writes the elements of a form from `first` on on one line.
+    pub(super) fn flat_from(&mut self, node: usize, first: usize) {
+        for (at, element) in self.tree.elements(node).iter().enumerate().skip(first) {
+            if at > first {
                 self.gap(element, Gap::Spaces(self.tree.spaces(node, at)));
             }
             match element.item {

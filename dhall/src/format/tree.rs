@@ -262,8 +262,11 @@ impl<'a> Tree<'a> {
                     | Form::Parentheses
             ),
         };
-        let type_of_projection = form == Form::Selection && at > 0;
-        (delimited || primitive && !type_of_projection).then_some(inner.item)
+        // Those of `.(T)` are needed; what selects from a selection would be one
+        // with it, and laid out otherwise.
+        let selects = form == Form::Selection
+            && (at > 0 || matches!(self.as_form(inner.item), Some((Form::Selection, _))));
+        (delimited || primitive && !selects).then_some(inner.item)
     }
 
     /// Returns how wide an item is on one line, if it may be on one.
@@ -300,7 +303,7 @@ impl<'a> Tree<'a> {
         width
     }
 
-    fn gap_width(&self, node: usize, at: usize) -> usize {
+    pub(super) fn gap_width(&self, node: usize, at: usize) -> usize {
         let comments = self.comments(&self.elements(node)[at]);
         if comments.iter().any(Comment::is_hard) {
             return ENDLESS;

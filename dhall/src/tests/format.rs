@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use crate::format::token_ends;
+use crate::format::places;
 use crate::tests::fuzz::Numbers;
 use crate::tests::on_machine;
 use crate::{Location, format};
@@ -128,10 +129,29 @@ fn parentheses_and_separators_that_mean_nothing_go() {
         "(a -> b) -> c\n",
         "a + (b + c)\n",
         "f ([] : List T)\n",
+        "(a.b).c\n",
     ] {
         becomes(text, text);
     }
     becomes("(1{- one -})", "(1 {- one -} )\n");
+}
+
+#[test]
+fn a_let_behind_in_is_a_let_of_its_own() {
+    let name = "n".repeat(60);
+    let expected = format!("let x = {name}\n\nlet y = {name}\n\nin  let z = 1 in x\n");
+    becomes(
+        &format!("let x = {name} let y = {name} in let z = 1 in x"),
+        &expected,
+    );
+    becomes(
+        &format!("let x = {name} let y = {name} in (let z = 1 in x)"),
+        &expected,
+    );
+    becomes(
+        &format!("let x = {name} in let y = {name} in let z = 1 in x"),
+        &format!("let x = {name}\n\nin  let y = {name}\n\n    in  let z = 1 in x\n"),
+    );
 }
 
 #[test]
@@ -190,50 +210,86 @@ fn comments_stay_where_they_are() {
     );
 }
 
-/// A text with every form.
-const EVERYTHING: &str = "let a : A = λ(x : A) → ∀(y : B) → C → x@1 let b = if a.b then [ 1, 2 ] # ([] : List X) else \
-     Some T::{ a = 1, b.c = 2, d } in let c = merge { A = 1 } (x.{ a, b }) : T in assert : \
-     (toMap { a } : T) ≡ (r with a.?.b = \"x${y}z${''\n  u${v}\n  w''}\" with c = 0x1) ∧ \
-     (https://a.example/b using (h) as Text ? ./c ? env:D) ⫽ r.(T) && showConstructor < A | B : C >.A";
+/// A text with every form. Each `N` is a name.
+const EVERYTHING: &str = "let N : A = λ(N : A) → ∀(N : B) → N → N@1 let b = if N.N then [ N, 2 ] # ([] : List N) \
+     else Some N::{ N = 1, b.N = 2, N } in let c = merge { N = 1 } (N.{ N, b }) N : N let d = N \
+     in assert : (toMap { N } : N) ≡ (N with a.?.N = \"x${N}z${''\n  u${N}\n  w''}\" with c = 0x1) ∧ \
+     (https://a.example/b using (N) as Text ? ./c ? env:D) ⫽ N.(N) && showConstructor < A | N : N >.A";
 
-#[test]
-fn comments_between_any_tokens_stay() {
+/// Returns sources: those of the corpus, and one with names of any length.
+fn sources(numbers: &mut Numbers) -> Vec<String> {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus/text");
-    let mut sources: Vec<String> = dhall_files(&corpus)
-        .iter()
-        .map(|path| fs::read_to_string(path).expect("a source"))
-        .collect();
-    sources.resize(2 * sources.len(), EVERYTHING.to_owned());
-    let ends: Vec<_> = on_machine(|_| sources.iter().map(|text| token_ends(text)).collect());
-    let (rounds, mut parsed) = (1500_u32, 0);
+    let read = |path: &PathBuf| fs::read_to_string(path).expect("a source");
+    let mut sources: Vec<String> = dhall_files(&corpus).iter().map(read).collect();
+    for _ in 0..sources.len() {
+        let mut parts = EVERYTHING.split('N');
+        let mut text = parts.next().unwrap_or_default().to_owned();
+        let long = numbers.below(40);
+        for part in parts {
+            text.push_str(&"n".repeat(1 + numbers.below(long)));
+            text.push_str(part);
+        }
+        sources.push(text);
+    }
+    sources
+}
+
+/// Formats variants of a source, each made by `vary` from one with its places.
+/// Some may not parse.
+fn try_variants(
+    rounds: u32,
+    vary: impl Fn(&mut Numbers, &mut String, &[usize], &[Range<usize>]) + Sync,
+) {
+    let mut parsed = 0;
     for round in 0..rounds {
         let mut numbers = Numbers(u64::from(round));
-        let at = numbers.below(sources.len());
-        let (mut text, ends): (_, &Vec<usize>) = (sources[at].clone(), &ends[at]);
-        let places = (0..=numbers.below(5)).map(|_| ends[numbers.below(ends.len())]);
-        let mut places: Vec<usize> = places.collect();
-        places.sort_unstable();
-        for (number, place) in places.iter().enumerate().rev() {
-            let comments = [
-                "-- c#\n",
-                "\n-- c#\n",
-                "{- c# -}",
-                "{- c# -}\n",
-                "\n\n{- c#\nd -}",
-            ];
-            let comment = comments[numbers.below(comments.len())];
-            text.insert_str(
-                *place,
-                &format!(" {} ", comment.replace('#', &number.to_string())),
-            );
-        }
-        // Few places allow no white space.
+        let sources = sources(&mut numbers);
+        let mut text = sources[numbers.below(sources.len())].clone();
+        let (ends, forms) = on_machine(|_| places(&text));
+        vary(&mut numbers, &mut text, &ends, &forms);
         if parses(&text) {
             parsed += 1;
             stable(&text);
         }
     }
-    assert!(parsed > rounds * 9 / 10, "{parsed}");
+    assert!(parsed > rounds / 4, "{parsed}");
+}
+
+#[test]
+fn comments_between_any_tokens_stay() {
+    const COMMENTS: &[&str] = &[
+        "-- c\n",
+        "\n-- c\n",
+        "{- c -}",
+        "{- c -}\n",
+        "\n\n{- c\nd -}",
+    ];
+    try_variants(1500, |numbers, text, ends, _| {
+        let count = 1 + numbers.below(5);
+        let mut places: Vec<usize> = (0..count)
+            .map(|_| ends[numbers.below(ends.len())])
+            .collect();
+        places.sort_unstable();
+        for (number, place) in places.iter().enumerate().rev() {
+            let comment = COMMENTS[numbers.below(COMMENTS.len())];
+            let comment = comment.replace('c', &format!("c{number}"));
+            text.insert_str(*place, &format!(" {comment} "));
+        }
+    });
+}
+
+#[test]
+fn parentheses_around_anything_are_formatted_once() {
+    try_variants(1500, |numbers, text, _, forms| {
+        for _ in 0..=numbers.below(2) {
+            // Of two, the second is where it was, or nowhere.
+            let form = &forms[numbers.below(forms.len())];
+            if text.is_char_boundary(form.start) && text.is_char_boundary(form.end) {
+                text.insert(form.end, ')');
+                text.insert(form.start, '(');
+            }
+        }
+    });
 }
 
 fn parses(text: &str) -> bool {
