@@ -147,8 +147,7 @@ impl<'t, 'a> Printer<'t, 'a> {
                 indent,
                 comments: at,
             } => {
-                let trailing = comments.iter().take_while(|comment| !comment.own_line);
-                let (trailing, own) = comments.split_at(trailing.count());
+                let (trailing, own) = split(comments);
                 self.trailing(trailing);
                 self.own_lines(own, at, trailing.last());
                 self.line(indent);
@@ -156,8 +155,7 @@ impl<'t, 'a> Printer<'t, 'a> {
             Gap::Argument(indent) => {
                 let hard = comments.iter().rposition(|comment| comment.ends_line);
                 let (before, beside) = comments.split_at(hard.map_or(0, |at| at + 1));
-                let trailing = before.iter().take_while(|comment| !comment.own_line);
-                let (trailing, own) = before.split_at(trailing.count());
+                let (trailing, own) = split(before);
                 self.trailing(trailing);
                 self.own_lines(own, indent, trailing.last());
                 self.line(indent);
@@ -168,8 +166,7 @@ impl<'t, 'a> Printer<'t, 'a> {
                 self.each(comments, indent);
             }
             Gap::Paragraph(indent) => {
-                let trailing = comments.iter().take_while(|comment| !comment.own_line);
-                let (trailing, own) = comments.split_at(trailing.count());
+                let (trailing, own) = split(comments);
                 self.trailing(trailing);
                 self.blank_line();
                 self.own_lines(own, indent, None);
@@ -256,8 +253,7 @@ impl<'t, 'a> Printer<'t, 'a> {
         }
         self.item(expression.item, 0)?;
         let comments = tree.comments(end);
-        let trailing = comments.iter().take_while(|comment| !comment.own_line);
-        let (trailing, own) = comments.split_at(trailing.count());
+        let (trailing, own) = split(comments);
         self.trailing(trailing);
         if own.first().is_some_and(|comment| comment.blank_before) {
             self.blank_line();
@@ -266,6 +262,12 @@ impl<'t, 'a> Printer<'t, 'a> {
         self.blank_line();
         Ok(())
     }
+}
+
+/// Splits off the comments that are on the line of what is before them.
+fn split<'c, 'a>(comments: &'c [Comment<'a>]) -> (&'c [Comment<'a>], &'c [Comment<'a>]) {
+    let trailing = comments.iter().take_while(|comment| !comment.own_line);
+    comments.split_at(trailing.count())
 }
 
 /// Returns how many bytes of white space a line begins with.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::format::places;
 use crate::tests::fuzz::Numbers;
+use crate::tests::limits::NESTED;
 use crate::tests::on_machine;
 use crate::{Location, format};
 
@@ -349,28 +350,17 @@ fn all_of_this_repository_can_be_formatted() {
 #[test]
 fn depth_and_length_are_fine() {
     let depth = 10_000;
-    for (open, middle, close) in [
-        ("(", "1", ")"),
-        ("[", "1", "]"),
-        ("{ a = ", "1", "}"),
-        ("{ a : ", "Bool", "}"),
-        ("Some (", "1", ")"),
-        ("\"${", "\"\"", "}\""),
-        ("\\(x : Bool) -> ", "x", ""),
-        ("Bool -> ", "Bool", ""),
-        ("if True then ", "1", " else 1"),
-        ("let x = ", "1", " in x"),
+    let more = [
         ("let x = 1 in ", "1", ""),
         ("let x = 1 ", "in 1", ""),
-        ("", "{=}", ".{}"),
         ("", "{=}", ".a"),
         ("", "r", " with a = 1"),
-        ("{- ", "", " -} 1"),
-        ("< A : ", "Bool", ">"),
-        ("(1 + ", "1", ")"),
         ("(-- c\n", "1", ")"),
         ("T::{ a = ", "1", "}"),
-    ] {
+        ("''\n  ${", "1", "}\n''"),
+        ("", "f", " x {- a\n b -}"),
+    ];
+    for (open, middle, close) in NESTED.iter().chain(&more) {
         let text = format!("{}{middle}{}", open.repeat(depth), close.repeat(depth));
         let here = Location::Input("test".to_owned());
         match format(&here, &text) {

@@ -30,6 +30,24 @@ fn small() -> Limits {
     }
 }
 
+/// What opens, what is inside, and what closes.
+pub(super) const NESTED: &[(&str, &str, &str)] = &[
+    ("(", "1", ")"),
+    ("[", "1", "]"),
+    ("{ a = ", "1", "}"),
+    ("{ a : ", "Bool", "}"),
+    ("Some (", "1", ")"),
+    ("\"${", "\"\"", "}\""),
+    ("\\(x : Bool) -> ", "x", ""),
+    ("Bool -> ", "Bool", ""),
+    ("if True then ", "1", " else 1"),
+    ("let x = ", "1", " in x"),
+    ("", "{=}", ".{}"),
+    ("{- ", "", " -}1"),
+    ("< A : ", "Bool", ">"),
+    ("(1 + ", "1", ")"),
+];
+
 /// Asserts that a text evaluates, or says that it nests too deeply.
 fn deep_or_fine(text: &str) {
     match evaluate(text) {
@@ -50,22 +68,7 @@ fn ten_thousand_levels_are_fine() {
 #[test]
 fn depth_is_never_an_overflow() {
     let depth = 100_000;
-    for (open, middle, close) in [
-        ("(", "1", ")"),
-        ("[", "1", "]"),
-        ("{ a = ", "1", "}"),
-        ("{ a : ", "Bool", "}"),
-        ("Some (", "1", ")"),
-        ("\"${", "\"\"", "}\""),
-        ("\\(x : Bool) -> ", "x", ""),
-        ("Bool -> ", "Bool", ""),
-        ("if True then ", "1", " else 1"),
-        ("let x = ", "1", " in x"),
-        ("", "{=}", ".{}"),
-        ("{- ", "", " -}"),
-        ("< A : ", "Bool", ">"),
-        ("(1 + ", "1", ")"),
-    ] {
+    for (open, middle, close) in NESTED {
         let text = format!("{}{middle}{}", open.repeat(depth), close.repeat(depth));
         let _ = evaluate(&text);
         let unclosed = format!("{}{middle}", open.repeat(depth));
