@@ -158,6 +158,7 @@ impl<'a> Tree<'a> {
             let item = Item::Token(range.end, range.end);
             row.push(Element { before, item });
         }
+        self.keep_with_items(form, &mut row);
         self.drop_separators(form, &mut row);
         for at in 0..row.len() {
             if let Some(inner) = self.without_parentheses(form, at, &row) {
@@ -205,15 +206,43 @@ impl<'a> Tree<'a> {
         Ok(first)
     }
 
+    /// Moves comments behind a separator that ends a line before it, to the item
+    /// that they are about: separators will begin lines.
+    fn keep_with_items(&self, form: Form, row: &mut [Element]) {
+        for at in 1..row.len() {
+            let Item::Token(start, _) = row[at - 1].item else {
+                continue;
+            };
+            let line = self.text[..start].trim_end_matches([' ', '\t']);
+            if !self.is_separator(form, row[at - 1].item) || line.ends_with('\n') {
+                continue;
+            }
+            let comments = self.comments(&row[at]);
+            let beside = comments.iter().take_while(|comment| !comment.own_line);
+            let beside = beside.count();
+            if comments[..beside].last().is_some_and(|last| last.ends_line) {
+                row[at].before.start += beside;
+                row[at - 1].before.end += beside;
+            }
+        }
+    }
+
+    fn is_separator(&self, form: Form, item: Item) -> bool {
+        matches!(
+            (form, self.token(item)),
+            (
+                Form::List | Form::EmptyList | Form::Record | Form::Labels,
+                ","
+            ) | (Form::Union, "|")
+        )
+    }
+
     /// Drops the separators before the first and after the last item. Their
     /// comments go to the next element.
     fn drop_separators(&self, form: Form, row: &mut Vec<Element>) {
         let last = row.len() - 1;
-        let needless = |at: usize| match (form, self.token(row[at].item)) {
-            (Form::List | Form::EmptyList | Form::Record | Form::Labels, ",")
-            | (Form::Union, "|") => at == 1 || at + 1 == last,
-            _ => false,
-        };
+        let needless =
+            |at: usize| (at == 1 || at + 1 == last) && self.is_separator(form, row[at].item);
         let needless: Vec<bool> = (0..row.len()).map(needless).collect();
         for at in 0..last {
             if needless[at] {
@@ -252,6 +281,10 @@ impl<'a> Tree<'a> {
         };
         let primitive = match self.as_form(inner.item) {
             None => true,
+            Some((Form::Import | Form::Completion, _)) => matches!(
+                form,
+                Form::Application | Form::Operators | Form::Annotation | Form::With | Form::Pi
+            ),
             Some((inner, _)) => matches!(
                 inner,
                 Form::List

@@ -122,6 +122,10 @@ fn parentheses_and_separators_that_mean_nothing_go() {
     becomes("[ , (a : T), (x -> y), ]", "[ a : T, x -> y ]\n");
     becomes("{ , a = (let x = 1 in x), }", "{ a = let x = 1 in x }\n");
     becomes("< | A : (T) | >", "< A : T >\n");
+    becomes(
+        "f (./a) (T::{=}) + (env:X as Text)",
+        "f ./a T::{=} + env:X as Text\n",
+    );
     // These change what is meant.
     for text in [
         "(merge a b) : T\n",
@@ -208,6 +212,18 @@ fn comments_stay_where_they_are() {
     becomes(
         "[ , -- a\n 1 -- b\n , ]  --\tc  ",
         "[ -- a\n  1 -- b\n] --\tc\n",
+    );
+}
+
+#[test]
+fn comments_behind_commas_stay_with_the_item() {
+    becomes(
+        "{ a = 1, -- about a\n  b = 2 {- about b -}, c = 3, {- about d -} d = 4, -- at the end\n}",
+        "{ a = 1 -- about a\n, b = 2 {- about b -}\n, c = 3\n, {- about d -} d = 4 -- at the end\n}\n",
+    );
+    becomes(
+        "< A | -- about A\n B\n | -- about C\n C >",
+        "< A -- about A\n| B\n| -- about C\n  C\n>\n",
     );
 }
 
