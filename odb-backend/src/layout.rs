@@ -45,6 +45,13 @@ pub fn claim(signer: &str, sha256: Sha256) -> String {
     format!("claims/{signer}/{sha256}")
 }
 
+/// Returns the key of what runs of a command read, as `signer` saw it; `sha256`
+/// stands for the command and the names of its inputs.
+#[must_use]
+pub fn reads(signer: &str, sha256: Sha256) -> String {
+    format!("reads/{signer}/{sha256}")
+}
+
 /// Returns the key of a DSSE envelope; `sha256` is taken over its exact bytes.
 #[must_use]
 pub fn attestation(sha256: Sha256) -> String {

@@ -3,6 +3,7 @@
 mod attest;
 pub mod build;
 mod demo;
+mod dep_files;
 mod dhall;
 mod dhall_fmt;
 mod dhall_imports;

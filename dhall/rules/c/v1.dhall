@@ -2,8 +2,10 @@
 C libraries, programs and tests.
 
 Headers of a library are seen by those who depend on it, and by nobody else:
-a file that is not listed is not there when the compiler runs. Object files
-are named after their sources, `<path>.o`.
+a file that is not listed is not there when the compiler runs. `#include "…"`
+finds a header by its path in the repository, too. Object files are named after
+their sources, `<path>.o`. A source is compiled again when a file changes that
+its compiler read; what an assembler reads by `.incbin` it does not say.
 -}
 let Dice = ../../dice/v1.dhall
 
@@ -241,7 +243,10 @@ let compile_actions =
                   Argument
                   Argument.Pieces
                   (include_items self # define_items self)
-              # [ Argument.Each { of = include_set, prefix = "" } ]
+              # [ Argument.Each { of = include_set, prefix = "" }
+                , Argument.Pieces
+                    [ Piece.Literal "-iquote", Piece.Folder Dice.Folder.Root ]
+                ]
 
         let headers =
               files (self.hdrs # self.private_hdrs) # self.generated_hdrs
@@ -260,9 +265,13 @@ let compile_actions =
                         , Argument.Pieces [ Piece.Source unit.source ]
                         , Dice.literal "-o"
                         , Argument.Pieces [ Piece.Out unit.object ]
+                        , Dice.literal "-MD"
+                        , Dice.literal "-MF"
+                        , Argument.Pieces [ Piece.Out "${unit.object}.d" ]
                         ]
                   , inputs = headers
                   , outputs = [ Dice.Output.File unit.object ]
+                  , dep_file = Some "${unit.object}.d"
                   }
               )
               (units self)

@@ -65,4 +65,11 @@ const RELEASED: &[Released] = &[
             "../../released/f88c54f2c12e1aae6389c47ba0c3e8b994d40164bcb7897cfe13fa32bbdc5caf.dhallb"
         ),
     },
+    Released {
+        url: "https://straylight.cx/rules/c/v1.dhall",
+        sha256: "3757e6d514090758a7540e80ab1dabf06cd1e9503a23f1c7799c4362a62563ec",
+        bytes: include_bytes!(
+            "../../released/3757e6d514090758a7540e80ab1dabf06cd1e9503a23f1c7799c4362a62563ec.dhallb"
+        ),
+    },
 ];

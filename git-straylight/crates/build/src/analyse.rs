@@ -128,8 +128,12 @@ impl Declared {
                 return Err(self.malformed(&action.identifier, problem));
             }
             for output in &action.outputs {
-                self.check_output(output)?;
-                let path = output.path();
+                if matches!(output, Output::Early(_)) {
+                    return Err(self.unsupported("an early output"));
+                }
+            }
+            for path in action.paths() {
+                self.check_output(path)?;
                 if producers.insert(path.to_owned(), index).is_some() {
                     let problem = format!("the output `{path}` is made twice");
                     return Err(self.malformed(path, problem));
@@ -147,11 +151,7 @@ impl Declared {
         Ok(())
     }
 
-    fn check_output(&self, output: &Output) -> BuildResult<()> {
-        if matches!(output, Output::Early(_)) {
-            return Err(self.unsupported("an early output"));
-        }
-        let path = output.path();
+    fn check_output(&self, path: &str) -> BuildResult<()> {
         path::check(path).map_err(|reason| {
             self.malformed(path, format!("the output `{path}` has no place: {reason}"))
         })

@@ -190,14 +190,16 @@ impl Builder {
     /// Starts over: from the graph of an earlier process, or from nothing if
     /// what the store says is not to be trusted.
     fn new_attempt(&self, distrusts_store: bool) -> Attempt {
-        let session = Arc::new(Session::new(
+        let mut session = Session::new(
             self.services.clone(),
             Arc::clone(&self.files),
             Arc::clone(&self.evaluator),
-            self.options.jobs,
-            self.options.keep_going,
-            distrusts_store,
-        ));
+            &self.options,
+        );
+        session.distrusts_store = distrusts_store;
+        // What is attested of a commit is that each of its actions ran, as it is.
+        session.narrows = self.graph.is_some();
+        let session = Arc::new(session);
         let data = || Data::new().with(Arc::clone(&session));
         let resumed = self.graph.as_ref().map(|graph| {
             let image = File::open(&graph.path).ok().filter(|_| !distrusts_store);

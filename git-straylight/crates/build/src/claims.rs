@@ -11,6 +11,8 @@ use minicbor::{Decode, Encode};
 use straylight_exec::trace::TraceOutput;
 use straylight_odb::{Digest, LocalStore, Sha256, StoreError, layout};
 
+use crate::reads;
+
 /// What an action had as its result, and the evidence for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
@@ -35,6 +37,23 @@ pub trait Claims: Send + Sync + fmt::Debug {
     /// # Errors
     /// [`StoreError`] when it cannot be written.
     fn record(&self, action: &Digest, claim: &Claim) -> Result<(), StoreError>;
+
+    /// Returns the sets of files that runs of a command read, the newest first;
+    /// see `reads.rs`.
+    ///
+    /// # Errors
+    /// [`StoreError`] when they cannot be read. Damaged ones are absent.
+    fn reads(&self, _command: &Digest) -> Result<Vec<Vec<String>>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    /// Keeps the set of files that a run of a command read.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be written.
+    fn record_reads(&self, _command: &Digest, _read: Vec<String>) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
 /// Decides whose results may be used instead of running an action.
@@ -120,6 +139,24 @@ impl Claims for LocalClaims {
         let bytes = minicbor::to_vec(&record).expect("a vector accepts all bytes");
         let key = layout::claim(layout::LOCAL_SIGNER, action.sha256());
         self.0.write_record(&key, &bytes)
+    }
+
+    fn reads(&self, command: &Digest) -> Result<Vec<Vec<String>>, StoreError> {
+        let key = layout::reads(layout::LOCAL_SIGNER, command.sha256());
+        let bytes = self.0.read_record(&key)?;
+        Ok(bytes.map_or_else(Vec::new, |bytes| reads::decode(&bytes)))
+    }
+
+    fn record_reads(&self, command: &Digest, read: Vec<String>) -> Result<(), StoreError> {
+        let mut reads = self.reads(command)?;
+        if reads.first() == Some(&read) {
+            return Ok(());
+        }
+        reads.retain(|old| *old != read);
+        reads.insert(0, read);
+        reads.truncate(KEPT);
+        let key = layout::reads(layout::LOCAL_SIGNER, command.sha256());
+        self.0.write_record(&key, &reads::encode(reads))
     }
 }
 

@@ -20,6 +20,8 @@ use crate::tree::{SourceFile, TreeError};
 /// What a step reads.
 pub(crate) struct Gathered {
     pub(crate) tree: InputTree,
+    /// What lies in the tree, by its path below the working folder.
+    pub(crate) nodes: BTreeMap<String, Node>,
     /// The steps that made some of it.
     pub(crate) steps: Vec<Arc<ActionResult>>,
     pub(crate) warnings: Vec<Warning>,
@@ -34,6 +36,7 @@ pub(crate) async fn gather(
     let mut sources: Vec<(&str, &str)> = Vec::new();
     let mut made: Vec<(&str, ActionKey)> = Vec::new();
     let mut tree = InputTree::new();
+    let mut nodes = BTreeMap::new();
     if inputs.is_empty() {
         tree.insert(WORKING_DIRECTORY, Node::EmptyDir)
             .map_err(exec_error)?;
@@ -43,12 +46,7 @@ pub(crate) async fn gather(
             Input::Source { path, written } => sources.push((path, written)),
             Input::Made(key) => made.push((path, key.clone())),
             Input::Pinned { digest, urls } => {
-                insert(
-                    &mut tree,
-                    analysed,
-                    path,
-                    pinned(ctx, analysed, path, digest, urls)?,
-                )?;
+                nodes.insert(path.clone(), pinned(ctx, analysed, path, digest, urls)?);
             }
         }
     }
@@ -65,7 +63,7 @@ pub(crate) async fn gather(
     for ((path, written), file) in sources.into_iter().zip(files) {
         let source = source(analysed, written, file)?;
         let SourceFile { digest, executable } = source.file;
-        insert(&mut tree, analysed, path, Node::File { digest, executable })?;
+        nodes.insert(path.to_owned(), Node::File { digest, executable });
         if !source.tracked {
             let message =
                 format!("`{path}` is not tracked: `git add {path}`, or no other clone has it");
@@ -82,10 +80,14 @@ pub(crate) async fn gather(
             let problem = format!("the known result of `{key}` lacks `{path}`");
             return Err(Arc::new(BuildError::Internal(problem)));
         };
-        insert(&mut tree, analysed, path, node(&output.content))?;
+        nodes.insert(path.to_owned(), node(&output.content));
+    }
+    for (path, node) in &nodes {
+        insert(&mut tree, analysed, path, node.clone())?;
     }
     Ok(Gathered {
         tree,
+        nodes,
         steps: steps.into_values().collect(),
         warnings,
     })

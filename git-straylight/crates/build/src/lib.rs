@@ -26,6 +26,7 @@ mod package;
 mod path;
 mod perform;
 mod persist;
+mod reads;
 pub mod record;
 mod report;
 mod root;

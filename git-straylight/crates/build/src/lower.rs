@@ -3,7 +3,7 @@
 //! Paths are those of the sandbox, relative to its working folder: sources at
 //! their paths in the repository, outputs at `out/<package>/<target>/…`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,8 +27,12 @@ pub(crate) struct Lowered {
     pub(crate) env: BTreeMap<String, String>,
     /// By the path in the sandbox.
     pub(crate) inputs: BTreeMap<String, Input>,
+    /// Those of the inputs that the command line names.
+    pub(crate) named: BTreeSet<String>,
     /// Paths in the sandbox, as declared.
     pub(crate) outputs: Vec<String>,
+    /// Which of the outputs lists what the command read.
+    pub(crate) dep_file: Option<String>,
     pub(crate) root: Option<Digest>,
     pub(crate) timeout: Option<Duration>,
 }
@@ -68,9 +72,6 @@ pub(crate) fn lower(analysed: &Arc<Analysed>, step: Step) -> BuildResult<Lowered
 
 fn lower_action(analysed: &Arc<Analysed>, action: &Action) -> BuildResult<Lowered> {
     let declared = &analysed.declared;
-    if action.dep_file.is_some() {
-        return Err(declared.unsupported("a list of dependencies that the compiler writes"));
-    }
     if !action.requires.is_empty() {
         return Err(declared.unsupported("a need beyond declared inputs (`requires`)"));
     }
@@ -82,10 +83,10 @@ fn lower_action(analysed: &Arc<Analysed>, action: &Action) -> BuildResult<Lowere
     Ok(Lowered {
         arguments: lowering.arguments,
         inputs: lowering.inputs,
+        named: lowering.named,
         env: environment(declared, &action.env)?,
-        outputs: (action.outputs.iter())
-            .map(|output| declared.staged(output.path()))
-            .collect(),
+        outputs: action.paths().map(|path| declared.staged(path)).collect(),
+        dep_file: (action.dep_file.as_ref()).map(|path| declared.staged(path)),
         root: root(declared, action.root.as_ref())?,
         timeout: action.timeout_seconds.map(Duration::from_secs),
     })
@@ -101,8 +102,10 @@ fn lower_test(analysed: &Arc<Analysed>, test: &Test) -> BuildResult<Lowered> {
     Ok(Lowered {
         arguments: lowering.arguments,
         inputs: lowering.inputs,
+        named: lowering.named,
         env: environment(declared, &test.env)?,
         outputs: Vec::new(),
+        dep_file: None,
         root: root(declared, test.root.as_ref())?,
         timeout: Some(Duration::from_secs(test.timeout_seconds)),
     })
@@ -134,6 +137,9 @@ struct Lowering<'a> {
     action: Option<&'a Action>,
     arguments: Vec<String>,
     inputs: BTreeMap<String, Input>,
+    named: BTreeSet<String>,
+    /// Whether what is looked at is part of an argument.
+    on_command_line: bool,
     /// Set when the command runs on disk and not in a sandbox.
     materializer: Option<&'a Materializer>,
 }
@@ -145,6 +151,8 @@ impl<'a> Lowering<'a> {
             action,
             arguments: Vec::new(),
             inputs: BTreeMap::new(),
+            named: BTreeSet::new(),
+            on_command_line: false,
             materializer: None,
         }
     }
@@ -208,6 +216,7 @@ impl<'a> Lowering<'a> {
     /// `owner` is the target that wrote the pieces.
     fn pieces(&mut self, owner: &Arc<Analysed>, pieces: &[Piece]) -> BuildResult<String> {
         let mut text = String::new();
+        let above = std::mem::replace(&mut self.on_command_line, true);
         for piece in pieces {
             match piece {
                 Piece::Literal(literal) => text.push_str(literal),
@@ -217,6 +226,7 @@ impl<'a> Lowering<'a> {
                 Piece::Tool(label) => text.push_str(&self.tool(owner, label)?),
             }
         }
+        self.on_command_line = above;
         Ok(text)
     }
 
@@ -266,7 +276,7 @@ impl<'a> Lowering<'a> {
     }
 
     fn out(&mut self, owner: &Arc<Analysed>, path: &str) -> BuildResult<String> {
-        let declares = |action: &Action| action.outputs.iter().any(|output| output.path() == path);
+        let declares = |action: &Action| action.paths().any(|output| output == path);
         if Arc::ptr_eq(owner, self.reader) && self.action.is_some_and(declares) {
             return Ok(self.spell(&owner.declared, path));
         }
@@ -337,6 +347,9 @@ impl<'a> Lowering<'a> {
     }
 
     fn input(&mut self, owner: &Declared, path: String, input: Input) -> BuildResult<()> {
+        if self.on_command_line {
+            self.named.insert(path.clone());
+        }
         if let Some(known) = self.inputs.get(&path) {
             if !same_bytes(known, &input) {
                 let problem = format!("two different inputs would be at `{path}`");

@@ -17,6 +17,7 @@ use crate::keys::{ActionKey, Step};
 use crate::label::Label;
 use crate::lower::{self, Lowered};
 use crate::observer::Event;
+use crate::reads::Reads;
 use crate::run::run;
 use crate::session::{Session, Warning};
 
@@ -67,6 +68,11 @@ pub(crate) struct Prepared {
     pub(crate) tree: InputTree,
     pub(crate) action: BuiltAction,
     key: ActionKey,
+    /// Where the command may list what it reads. A command that has nothing to
+    /// list may leave it out.
+    pub(crate) dep_file: Option<String>,
+    /// Set if the list is used.
+    pub(crate) reads: Option<Reads>,
     inputs: Vec<Arc<ActionResult>>,
     warnings: Vec<Warning>,
 }
@@ -79,7 +85,7 @@ pub(crate) async fn perform(
     let session = ctx.data::<Arc<Session>>();
     let lowered = lower::lower(analysed, key.step)?;
     let prepared = prepare(ctx, analysed, key, lowered).await?;
-    if let Some(claim) = believed(session, &prepared.action.digest)? {
+    if let Some(claim) = known(session, &prepared)? {
         session.reused.fetch_add(1, Ordering::Relaxed);
         session.services.observer.event(Event::Reused {
             label: &analysed.declared.label,
@@ -119,12 +125,18 @@ async fn prepare(
     let gathered = gather(ctx, analysed, &lowered.inputs).await?;
     let command = command(lowered.arguments, lowered.env, lowered.outputs);
     let input_root = gathered.tree.write(&Hasher).map_err(exec_error)?;
+    let action = build_action(command, input_root, lowered.root, &[], lowered.timeout);
+    let narrows = ctx.data::<Arc<Session>>().narrows;
+    let dep_file = lowered.dep_file;
+    let reads = dep_file.clone().filter(|_| narrows);
     Ok(Prepared {
+        dep_file,
         step: match key.step {
             Step::Action(index) => analysed.declared.target.actions[index].step(),
             Step::Test => "test".to_owned(),
         },
-        action: build_action(command, input_root, lowered.root, &[], lowered.timeout),
+        reads: reads.map(|list| Reads::new(&action, &gathered.nodes, &lowered.named, list)),
+        action,
         key: key.clone(),
         tree: gathered.tree,
         inputs: gathered.steps,
@@ -151,7 +163,27 @@ impl ContentStore for Hasher {
     }
 }
 
-/// Returns the best claim that may stand for a run.
+/// Returns the best claim that may stand for a run: about the action itself, or
+/// about one that reads the same.
+fn known(session: &Session, prepared: &Prepared) -> BuildResult<Option<Claim>> {
+    if let Some(claim) = believed(session, &prepared.action.digest)? {
+        return Ok(Some(claim));
+    }
+    let Some(reads) = &prepared.reads else {
+        return Ok(None);
+    };
+    let claims = &session.services.claims;
+    for read in claims.reads(&reads.digest).map_err(BuildError::Store)? {
+        if let Some(digest) = reads.with(&read)
+            && let Some(claim) = believed(session, &digest)?
+        {
+            return Ok(Some(claim));
+        }
+    }
+    Ok(None)
+}
+
+/// Returns the best claim about an action that is believed.
 fn believed(session: &Session, action: &Digest) -> BuildResult<Option<Claim>> {
     let services = &session.services;
     let claims = services.claims.find(action).map_err(BuildError::Store)?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use straylight_exec::{ExecError, Executor, Outcome, Status, Trace};
+use straylight_exec::{ExecError, Executor, Outcome, OutputContent, Status, Trace};
 use straylight_odb::{ContentStore as _, Digest, StoreError, layout};
 
 use crate::analyse::Analysed;
@@ -115,7 +115,27 @@ fn keep_result(
     services.store.write(&outcome.stderr)?;
     let key = layout::trace(claim.trace);
     services.store.write_record(&key, &trace.encode())?;
-    services.claims.record(&prepared.action.digest, claim)
+    services.claims.record(&prepared.action.digest, claim)?;
+    let Some(reads) = &prepared.reads else {
+        return Ok(());
+    };
+    let list = outcome
+        .outputs
+        .iter()
+        .find(|output| output.path == reads.dep_file());
+    let Some(OutputContent::File { digest, .. }) = list.map(|list| &list.content) else {
+        return Ok(());
+    };
+    let listed = services.store.read(digest)?;
+    // A list that cannot be read is no reason to fail: the whole action is known.
+    let Some(read) = listed.and_then(|bytes| reads.listed(&bytes)) else {
+        return Ok(());
+    };
+    if let Some(digest) = reads.with(&read) {
+        services.claims.record(&digest, claim)?;
+        services.claims.record_reads(&reads.digest, read)?;
+    }
+    Ok(())
 }
 
 /// Says why the sandbox did not run a step.
@@ -145,6 +165,10 @@ fn failure(analysed: &Analysed, prepared: &Prepared, outcome: &Outcome) -> Optio
             None => text,
         }
     };
+    let missing: Vec<String> = (outcome.missing.iter())
+        .filter(|path| prepared.dep_file.as_ref() != Some(path))
+        .cloned()
+        .collect();
     let reason = match outcome.status {
         Status::Cancelled => return Some(BuildError::Cancelled),
         Status::TimedOut => {
@@ -153,8 +177,8 @@ fn failure(analysed: &Analysed, prepared: &Prepared, outcome: &Outcome) -> Optio
             format!("took longer than {limit} s")
         }
         Status::Signaled(signal) => format!("was ended by signal {signal}"),
-        Status::Exited(0) if !outcome.missing.is_empty() => {
-            format!("did not make {}", list(&outcome.missing))
+        Status::Exited(0) if !missing.is_empty() => {
+            format!("did not make {}", list(&missing))
         }
         Status::Exited(0) if !outcome.undeclared.is_empty() => {
             format!(

@@ -10,6 +10,7 @@ use straylight_exec::{Cancellation, Executor};
 use straylight_odb::LocalStore;
 use tokio::sync::Semaphore;
 
+use crate::build::Options;
 use crate::claims::{Belief, Claims};
 use crate::error::Place;
 use crate::files::Files;
@@ -78,6 +79,8 @@ pub(crate) struct Session {
     pub(crate) keep_going: bool,
     /// Set after the store has lost something: what it says is checked.
     pub(crate) distrusts_store: bool,
+    /// Whether an action may stand for others that read the same.
+    pub(crate) narrows: bool,
     pub(crate) executed: AtomicUsize,
     pub(crate) reused: AtomicUsize,
     failed: AtomicBool,
@@ -90,18 +93,17 @@ impl Session {
         services: Services,
         files: Arc<Files>,
         evaluator: Arc<Evaluator>,
-        jobs: usize,
-        keep_going: bool,
-        distrusts_store: bool,
+        options: &Options,
     ) -> Self {
         Self {
             tree: Arc::clone(&services.tree),
             services,
             files,
             evaluator,
-            permits: Semaphore::new(jobs.max(1)),
-            keep_going,
-            distrusts_store,
+            permits: Semaphore::new(options.jobs.max(1)),
+            keep_going: options.keep_going,
+            distrusts_store: false,
+            narrows: false,
             executed: AtomicUsize::new(0),
             reused: AtomicUsize::new(0),
             failed: AtomicBool::new(false),

@@ -236,7 +236,8 @@ pub struct Action {
     /// Beside the fixed environment.
     #[serde(default)]
     pub env: Vec<Variable>,
-    /// The compiler's list of what it read.
+    /// Where the compiler lists what it read, as a makefile; below the target's
+    /// output folder.
     #[serde(default)]
     pub dep_file: Option<String>,
     /// Beyond the inputs.
@@ -348,6 +349,14 @@ impl Mention {
 }
 
 impl Action {
+    /// Returns the path of everything that the command makes, below the
+    /// target's output folder; the compiler's list is the last.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &str> {
+        let outputs = self.outputs.iter().map(Output::path);
+        let list = self.dep_file.as_deref();
+        outputs.chain(list.filter(|list| !self.outputs.iter().any(|out| out.path() == *list)))
+    }
+
     /// Returns what people call the step: `c_compile lapi.c.o`.
     #[must_use]
     pub fn step(&self) -> String {

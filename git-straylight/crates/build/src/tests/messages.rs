@@ -130,7 +130,6 @@ fn says_what_comes_later() {
         )
     };
     for (text, message) in [
-        (with(r#"dep_file = Some "o.d""#), "a list of dependencies"),
         (
             with("requires = [ Dice.Coeffect.Clock ]"),
             "a need beyond declared inputs",
