@@ -128,7 +128,7 @@ class Workload:
         tools = "let toolchains = {}toolchains.dhall\n"
         self.put("common/BUILD.dhall", head + tools.format("../") +
                  'in  { common = C.library C.Library::{ name = "common", '
-                 'toolchain = toolchains.gcc, hdrs = [ "common.h" ], includes = [ "." ] } }\n')
+                 'toolchain = toolchains.gcc, hdrs = [ "common.h" ] } }\n')
         for lib in range(self.libs):
             name = self.name(lib)
             sources = ", ".join(f'"f{at}.c"' for at in range(self.files))
@@ -137,9 +137,9 @@ class Workload:
             self.put(f"libs/{name}/BUILD.dhall", head + tools.format("../../") +
                      f'in  {{ {name} = C.library C.Library::{{ name = "{name}", '
                      f'toolchain = toolchains.gcc, srcs = [ {sources} ], hdrs = [ "{name}.h" ], '
-                     f"root_includes = True, deps = [ {deps} ], {flags} }} }}\n")
+                     f"deps = [ {deps} ], {flags} }} }}\n")
         binaries = [f'b{at} = C.binary C.Binary::{{ name = "b{at}", toolchain = toolchains.gcc, '
-                    f'srcs = [ "b{at}.c" ], root_includes = True, '
+                    f'srcs = [ "b{at}.c" ], '
                     f'deps = [ "//libs/{self.name(top)}" ], {flags} }}'
                     for at, top in enumerate(self.tops())]
         if binaries:
