@@ -60,7 +60,7 @@ impl Evaluator {
     /// be imported, is not well typed, or exceeds the limits.
     pub fn evaluate(&self, location: &Location, text: &str) -> Result<Evaluated, Error> {
         let source: Arc<str> = Arc::from(text);
-        let result = with_stack(self.limits, || {
+        on_stack(self.limits, location, || {
             let machine = Machine::new(self.limits);
             let mut resolver = Resolver::new(&machine, &*self.importer, &self.cache);
             let loaded = resolver.load(location, &source)?;
@@ -84,11 +84,18 @@ impl Evaluator {
                 ty: value(&embedded.ty),
                 imports: loaded.imports.into_iter().collect(),
             })
-        });
-        result.unwrap_or_else(|stop| {
-            Err(Error::general(location, Problem::stopped(Span::NONE, stop)))
         })
     }
+}
+
+/// Runs work on the text at `location` where the stack is large.
+pub(crate) fn on_stack<R: Send>(
+    limits: Limits,
+    location: &Location,
+    work: impl FnOnce() -> Result<R, Error> + Send,
+) -> Result<R, Error> {
+    with_stack(limits, work)
+        .unwrap_or_else(|stop| Err(Error::general(location, Problem::stopped(Span::NONE, stop))))
 }
 
 /// The text whose evaluation made a value.

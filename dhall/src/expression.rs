@@ -33,6 +33,10 @@ pub struct Expression {
 }
 
 impl Expression {
+    pub(crate) fn of(expression: Expr) -> Self {
+        Self { expression }
+    }
+
     /// Parses a source text, which comes from `location`.
     ///
     /// # Errors

@@ -36,6 +36,7 @@
 mod binary;
 mod builtin;
 mod builtins;
+mod dependencies;
 mod diff;
 mod difference;
 mod environment;
@@ -47,6 +48,7 @@ mod expression;
 mod freeze;
 mod from_value;
 mod import;
+mod inline;
 pub mod library;
 mod limits;
 mod literals;
@@ -70,6 +72,7 @@ mod to_value;
 mod typecheck;
 mod value;
 
+pub use dependencies::{Dependency, Graph, dependencies};
 pub use diff::Change;
 pub use error::Error;
 pub use evaluator::{Evaluated, Evaluator, Value};
@@ -82,6 +85,7 @@ pub use import::{
     CacheWarning, Chain, DiskCache, EmbeddedLibrary, FileTree, Import, ImportError, Importer,
     MemoryImporter, Request, Response, Variables,
 };
+pub use inline::Resolved;
 pub use limits::{Limits, Stop};
 pub use literals::{Span, text_literals};
 pub use location::Location;

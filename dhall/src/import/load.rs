@@ -60,7 +60,10 @@ impl Resolver<'_> {
         let mut loaded = loaded.map_err(|failure| imported(failure, source, span))?;
         match (binary, import.hash) {
             (Some(hash), _) => self.importer.store(&hash, bytes),
-            (None, Some(hash)) => self.check_hash(source, &loaded, hash, location, span)?,
+            (None, Some(hash)) => {
+                self.check_hash(source, &loaded, hash, location, span)?;
+                loaded.embedded = Arc::new(loaded.embedded.without_text());
+            }
             (None, None) => {}
         }
         loaded.imports.extend(user.imports);
@@ -164,6 +167,7 @@ fn plain(value: Val, ty: Builtin) -> Loaded {
         embedded: Arc::new(Embedded {
             value,
             ty: Val::Builtin(ty),
+            text: None,
         }),
         imports: BTreeSet::new(),
         span: Span::NONE,
@@ -188,5 +192,6 @@ pub(super) fn location_value(location: &Location) -> Embedded {
             payload: payload.map(|text| Lazy::Now(Val::text(text))),
         })),
         ty: Val::Union(union),
+        text: None,
     }
 }

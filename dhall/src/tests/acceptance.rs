@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::evaluate::Machine;
 use crate::evaluator::Evaluator;
 use crate::from_value::from_value;
-use crate::import::semantic_hash;
+use crate::import::{MemoryImporter, semantic_hash};
 use crate::location::Location;
 use crate::parse::parse;
 use crate::quote::Quoter;
@@ -326,6 +326,19 @@ fn environment(root: &Path, case: &Case) -> Result<Vec<(String, String)>, Error>
     Ok(variables.iter().map(pair).collect())
 }
 
+/// Evaluates a case whose imports were written into it first. What is printed
+/// imports nothing: nothing is there to import.
+fn resolved(root: &Path, case: &Case) -> Result<Vec<u8>, Error> {
+    let environment = environment(root, case)?;
+    let importer = SuiteImporter::new(root).with_environment(environment);
+    let resolver = Evaluator::new(Arc::new(importer));
+    let resolved = resolver.resolve(&case.location(), &case.text())?;
+    let evaluator = Evaluator::new(Arc::new(MemoryImporter::new()));
+    let text = resolved.expression.to_string();
+    let evaluated = evaluator.evaluate(&case.location(), &text)?;
+    evaluated.value.encode()
+}
+
 fn imports(root: &Path) -> Vec<String> {
     let evaluate = |case: &Case, path: &Path| -> Result<Vec<u8>, Error> {
         let environment = environment(root, case)?;
@@ -338,7 +351,9 @@ fn imports(root: &Path) -> Vec<String> {
         let found = evaluate(case, &case.input).map_err(|error| error.render(false))?;
         let expected =
             evaluate(case, &case.sibling("B.dhall")).map_err(|error| error.render(false))?;
-        same(&expected, &found)
+        same(&expected, &found)?;
+        let resolved = resolved(root, case).map_err(|error| error.render(false))?;
+        same(&expected, &resolved)
     });
     unexpected.extend(run(root, "import/failure", ".dhall", |case| {
         let reason = REASONS.iter().find(|(name, _)| *name == case.name);

@@ -15,6 +15,7 @@ mod language;
 mod limits;
 mod parallel;
 mod properties;
+mod resolve;
 #[cfg(feature = "http")]
 mod server;
 

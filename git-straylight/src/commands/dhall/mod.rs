@@ -10,6 +10,7 @@ mod eval;
 mod freeze;
 mod hash;
 mod library;
+mod resolve;
 mod session;
 mod type_of;
 
@@ -29,6 +30,7 @@ pub(crate) enum Command {
     Decode(decode::Args),
     Diff(diff::Args),
     Freeze(freeze::Args),
+    Resolve(resolve::Args),
     Library(library::Args),
 }
 
@@ -41,6 +43,7 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode> {
         Command::Decode(args) => decode::run(args),
         Command::Diff(args) => diff::run(args),
         Command::Freeze(args) => freeze::run(args),
+        Command::Resolve(args) => resolve::run(args),
         Command::Library(args) => library::run(args),
     }
 }

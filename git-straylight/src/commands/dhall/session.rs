@@ -8,7 +8,7 @@ use std::sync::Arc;
 use clap::Args;
 use straylight_dhall::{
     Chain, DiskCache, EmbeddedLibrary, Evaluated, Evaluator, FileTree, FreezeOptions, Frozen,
-    HttpImporter, ImportError, Importer, Location, Variables, source_text,
+    HttpImporter, ImportError, Importer, Location, Resolved, Variables, source_text,
 };
 
 use crate::error::{CommandError, Result};
@@ -138,6 +138,13 @@ impl Session {
         let frozen = (self.evaluator).freeze(&source.location, &source.text, options);
         self.warn();
         Ok(frozen?)
+    }
+
+    /// Replaces the imports of a source.
+    pub(super) fn resolve(&self, source: &Source) -> Result<Resolved> {
+        let resolved = (self.evaluator).resolve(&source.location, &source.text);
+        self.warn();
+        Ok(resolved?)
     }
 
     /// Says what was wrong with the cache.
