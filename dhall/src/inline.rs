@@ -20,7 +20,7 @@ use crate::expression::Expression;
 use crate::import::{Cache, Resolver};
 use crate::limits::{Limits, Stop, check_stack};
 use crate::location::Location;
-use crate::problem::Problem;
+use crate::problem::{ErrorKind, Problem};
 use crate::quote::Quoter;
 use crate::syntax::{Embedded, Expr, Kind, Span};
 
@@ -86,6 +86,7 @@ impl Evaluator {
 fn too_large(span: Span, stop: Stop) -> Box<Problem> {
     match stop {
         Stop::TooLarge => Problem::new(span, "this is too large with all that it imports")
+            .kind(ErrorKind::Exhausted)
             .hint("bind what is imported often with `let`, and import it once"),
         stop => Problem::stopped(span, stop),
     }

@@ -89,4 +89,5 @@ pub use inline::Resolved;
 pub use limits::{Limits, Stop};
 pub use literals::{Span, text_literals};
 pub use location::Location;
+pub use problem::ErrorKind;
 pub use to_value::{EncodeError, to_value};

@@ -1,7 +1,7 @@
 //! What ends a command early: a message, hints, and a stable exit code.
 
 use std::fmt;
-use std::io::ErrorKind::NotFound;
+use std::io::ErrorKind::{IsADirectory, NotADirectory, NotFound};
 use std::sync::Arc;
 
 use straylight_attest::allowed_signers::AllowedSignersError;
@@ -11,6 +11,7 @@ use straylight_attest::record::RecordError;
 use straylight_attest::ssh::SshError;
 use straylight_build::BuildError;
 use straylight_build::tree::TreeError;
+use straylight_dhall::ErrorKind;
 use straylight_exec::ExecError;
 use straylight_exec::capture::CaptureError;
 use straylight_hooks::InstallError;
@@ -92,7 +93,8 @@ impl CommandError {
         let path = path.display().to_string();
         move |error| {
             let kind = match error.kind() {
-                NotFound => Kind::Missing,
+                NotFound | NotADirectory => Kind::Missing,
+                IsADirectory => Kind::Usage,
                 _ => Kind::Environment,
             };
             Self::new(kind, format!("cannot {action} `{path}`: {error}"))
@@ -151,9 +153,17 @@ impl From<ManifestError> for CommandError {
 /// What is wrong with a Dhall text: it says where by itself.
 impl From<straylight_dhall::Error> for CommandError {
     fn from(error: straylight_dhall::Error) -> Self {
-        let mut result = Self::usage("");
+        let mut result = Self::new(dhall_kind(&error), "");
         result.detail = Some(error.render(crate::ui::colored()));
         result
+    }
+}
+
+fn dhall_kind(error: &straylight_dhall::Error) -> Kind {
+    match error.kind() {
+        ErrorKind::Wrong | ErrorKind::Exhausted => Kind::Usage,
+        ErrorKind::Absent => Kind::Missing,
+        ErrorKind::Unavailable => Kind::Environment,
     }
 }
 
@@ -346,6 +356,7 @@ fn build_kind(error: &BuildError) -> Kind {
         BuildError::Cancelled => Kind::Interrupted,
         BuildError::Exec(_) | BuildError::Store(_) | BuildError::Lost(_) => Kind::Environment,
         error if error.is_missing() => Kind::Missing,
+        BuildError::Dhall(error) => dhall_kind(error),
         BuildError::Source { error, .. } => tree_kind(error),
         BuildError::Tree(error) => tree_kind(error),
         _ => Kind::Usage,

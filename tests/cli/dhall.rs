@@ -145,7 +145,7 @@ fn input_that_cannot_be_read() {
     for (arguments, code, message) in [
         (["eval", "latin.dhall"], 2, "latin.dhall:2:3"),
         (["type", "none.dhall"], 3, "cannot read `none.dhall`"),
-        (["hash", "."], 6, "cannot read `.`: Is a directory"),
+        (["hash", "."], 2, "cannot read `.`: Is a directory"),
         (["decode", "/dev/zero"], 2, "more than 134217728 bytes"),
     ] {
         let run = outcome(&mut dhall(&environment, &arguments)).code(code);

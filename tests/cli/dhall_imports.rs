@@ -58,7 +58,7 @@ fn freeze_works_in_a_pipe_and_says_what_is_wrong() {
     assert_eq!(run.success().stdout, "1\n");
     let (_, run) = piped(&mut freeze(), server.url("/no").as_bytes());
     says(
-        &run.code(2).stderr,
+        &run.code(3).stderr,
         &["404 Not Found", "(stdin):1:1", "check the URL"],
     );
     let wrong = format!("{} sha256:{}", server.url("/ok"), "0".repeat(64));
@@ -101,7 +101,7 @@ fn a_wrong_entry_of_the_cache_is_told_and_made_again() {
     fs::write(&entry, "").unwrap();
     let (_, run) = piped(&mut dhall(&environment, &["eval"]), &frozen);
     says(
-        &run.code(2).stderr,
+        &run.code(6).stderr,
         &["is discarded", "only its host has it"],
     );
 }

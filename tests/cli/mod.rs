@@ -5,6 +5,7 @@ pub mod build;
 mod demo;
 mod dhall;
 mod dhall_imports;
+mod dhall_input;
 mod errors;
 mod gate;
 mod kill;

@@ -155,22 +155,30 @@ impl Session {
     }
 }
 
-/// Refuses what only a host can answer.
+/// Has nothing of what only a host can answer.
 struct Offline;
 
 impl Importer for Offline {
     fn read(
         &self,
         location: &Location,
-        _sha256: Option<[u8; 32]>,
+        sha256: Option<[u8; 32]>,
     ) -> std::result::Result<Option<Arc<[u8]>>, ImportError> {
         let Location::Remote(url) = location else {
             return Ok(None);
         };
-        Err(ImportError::Refused {
-            message: format!("`{url}` is not in the cache, and only its host has it"),
-            hint: "`git straylight dhall freeze FILE` pins it by its hash and fetches it once"
-                .to_owned(),
+        let message = format!("`{url}` is not in the cache, and only its host has it");
+        // It is not absent: a result must not depend on what a cache has.
+        Err(match sha256 {
+            Some(_) => ImportError::Unreadable {
+                message,
+                hint: "`git straylight dhall freeze FILE` fetches it once".to_owned(),
+            },
+            None => ImportError::Refused {
+                message,
+                hint: "`git straylight dhall freeze FILE` pins it by its hash and fetches it once"
+                    .to_owned(),
+            },
         })
     }
 }
