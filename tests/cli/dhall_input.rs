@@ -268,3 +268,31 @@ fn a_build_says_which_import_is_missing() {
         &["`bad/none.dhall` is not there", "bad/BUILD.dhall:1:9"],
     );
 }
+
+#[test]
+fn normal_forms_that_exceed_the_limits_are_no_results() {
+    let environment = TestEnvironment::new();
+    // The function is a value at once: only its normal form is huge.
+    let text = "{ a = 1,\n  f = \\(x : Bool) ->\n    Natural/fold 60 Text (\\(t : Text) -> t ++ t) \"x\" }";
+    let folder = folder(&environment);
+    fs::write(folder.join("f.dhall"), text).unwrap();
+    fs::write(folder.join("one.dhall"), "1").unwrap();
+    for arguments in [
+        &["eval", "f.dhall"][..],
+        &["eval", "--annotate", "f.dhall"],
+        &["hash", "f.dhall"],
+        &["diff", "one.dhall", "f.dhall"],
+    ] {
+        let run = outcome(&mut dhall(&environment, arguments)).code(2);
+        says(
+            &run.stderr,
+            &["this makes a value that is too large", "f.dhall:3:"],
+        );
+        assert_eq!(run.stdout, "");
+    }
+    let typed = outcome(&mut dhall(&environment, &["type", "f.dhall"])).success();
+    assert_eq!(typed.stdout, "{ a : Natural, f : ∀(x : Bool) → Text }\n");
+    // It is written down as it is, and not evaluated.
+    let resolved = on_stdin(&environment, &["resolve"], "(./f.dhall).a").success();
+    says(&resolved.stdout, &["Natural/fold 60"]);
+}

@@ -40,7 +40,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     } else if args.dot {
         ui::result(&resolved.graph);
     } else {
-        ui::result(&resolved.expression);
+        ui::result(resolved.expression.to_text()?);
     }
     Ok(ExitCode::SUCCESS)
 }
