@@ -78,6 +78,14 @@ impl Error {
         &self.0.location
     }
 
+    pub(crate) fn source(&self) -> &str {
+        &self.0.source
+    }
+
+    pub(crate) fn span(&self) -> Span {
+        self.0.problem.span
+    }
+
     /// Returns the line, counted from 1.
     #[must_use]
     pub fn line(&self) -> usize {

@@ -69,6 +69,7 @@ mod temporal;
 #[cfg(test)]
 mod tests;
 mod to_value;
+mod trace;
 mod typecheck;
 mod value;
 
@@ -91,3 +92,4 @@ pub use literals::{Span, text_literals};
 pub use location::Location;
 pub use problem::ErrorKind;
 pub use to_value::{EncodeError, to_value};
+pub use trace::{Frame, Trace};

@@ -52,6 +52,8 @@ pub(crate) struct CommandError {
     /// Text that was laid out already: a snippet, or what a command printed.
     pub(crate) detail: Option<String>,
     pub(crate) hints: Vec<String>,
+    /// What is wrong with a Dhall text, for who asks for more.
+    dhall: Option<Box<straylight_dhall::Error>>,
 }
 
 pub(crate) type Result<T> = std::result::Result<T, CommandError>;
@@ -64,6 +66,7 @@ impl CommandError {
             place: None,
             detail: None,
             hints: Vec::new(),
+            dhall: None,
         }
     }
 
@@ -82,6 +85,16 @@ impl CommandError {
     #[must_use]
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
+        self
+    }
+
+    /// Adds the expressions that a mistake in a Dhall text is in.
+    #[must_use]
+    pub(crate) fn with_trace(mut self) -> Self {
+        if let Some(dhall) = &self.dhall {
+            let detail = self.detail.get_or_insert_default();
+            *detail = format!("{}\n\n{}", detail.trim_end(), dhall.trace());
+        }
         self
     }
 
@@ -155,6 +168,7 @@ impl From<straylight_dhall::Error> for CommandError {
     fn from(error: straylight_dhall::Error) -> Self {
         let mut result = Self::new(dhall_kind(&error), "");
         result.detail = Some(error.render(crate::ui::colored()));
+        result.dhall = Some(Box::new(error));
         result
     }
 }

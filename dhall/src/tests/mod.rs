@@ -18,6 +18,7 @@ mod properties;
 mod resolve;
 #[cfg(feature = "http")]
 mod server;
+mod trace;
 
 use std::sync::Arc;
 
