@@ -89,6 +89,11 @@ impl Web {
         Self { server, root }
     }
 
+    /// Returns all that was asked so far.
+    pub(super) fn received(&self) -> Vec<Received> {
+        self.server.received()
+    }
+
     /// Returns an importer that trusts the server.
     pub(super) fn importer(&self) -> HttpImporter {
         let root = ureq::tls::Certificate::from_der(self.root.der()).to_owned();
