@@ -19,7 +19,7 @@ use crate::location::Location;
 use crate::parse::parse;
 use crate::print::print;
 use crate::tests::on_machine;
-use crate::{MemoryImporter, typecheck};
+use crate::{ErrorKind, MemoryImporter, typecheck};
 
 const LIMITS: Limits = Limits {
     steps: 100_000,
@@ -185,17 +185,36 @@ fn seeds(folder: &str) -> Vec<Vec<u8>> {
     seeds
 }
 
-fn evaluator() -> Evaluator {
+fn library() -> MemoryImporter {
     let remote = |path: &str| Location::Remote(format!("https://a.example/{path}"));
-    let importer = MemoryImporter::new()
+    MemoryImporter::new()
         .with(Location::File("lib.dhall".to_owned()), "\\(x : Text) -> x")
         .with(
             Location::File("headers.dhall".to_owned()),
             "toMap { A = \"1\" }",
         )
         .with(remote("x"), "./loop")
-        .with(remote("loop"), "./x");
+        .with(remote("loop"), "./x")
+}
+
+fn evaluator(importer: MemoryImporter) -> Evaluator {
     Evaluator::new(Arc::new(importer)).with_limits(LIMITS)
+}
+
+/// What must hold for a text that has a value: written where it is imported,
+/// it has the same.
+fn try_resolved(text: &str, hash: [u8; 32]) {
+    let here = Location::File("main.dhall".to_owned());
+    let importer = library().with(Location::File("part.dhall".to_owned()), text);
+    let resolved = match evaluator(importer).resolve(&here, "(./part.dhall)") {
+        Ok(resolved) => resolved.expression.to_string(),
+        Err(error) => return assert_eq!(error.kind(), ErrorKind::Exhausted, "{error}"),
+    };
+    let evaluated = evaluator(MemoryImporter::new()).evaluate(&here, &resolved);
+    match evaluated.and_then(|evaluated| evaluated.value.hash()) {
+        Ok(found) => assert_eq!(found, hash, "{resolved}"),
+        Err(error) => assert_eq!(error.kind(), ErrorKind::Exhausted, "{resolved}: {error}"),
+    }
 }
 
 /// What must hold for any text.
@@ -216,9 +235,13 @@ fn try_text(evaluator: &Evaluator, bytes: &[u8]) {
             let shown = evaluated.value.to_string();
             if let (Ok(hash), Ok(bytes)) = (evaluated.value.hash(), evaluated.value.encode()) {
                 assert_eq!(crate::import::sha256(&bytes), hash, "{shown}");
+                try_resolved(text, hash);
             }
         }
-        Err(error) => assert!(!error.render(false).is_empty()),
+        Err(error) => {
+            assert!(!error.render(false).is_empty());
+            assert!(error.trace().to_string().lines().count() > 1);
+        }
     }
 }
 
@@ -247,7 +270,7 @@ fn fuzz(seeds: &[Vec<u8>], words: &[&[u8]], rounds: u64, body: fn(&Evaluator, &[
         .and_then(|rounds| rounds.parse().ok())
         .unwrap_or(rounds);
     on_machine(|_| {
-        let evaluator = evaluator();
+        let evaluator = evaluator(library());
         let try_one = |round: u64, input: &[u8]| {
             let result = catch_unwind(AssertUnwindSafe(|| body(&evaluator, input)));
             let shown = input.escape_ascii();
@@ -283,7 +306,7 @@ fn mutated_binary_forms_decode_or_fail() {
 
 #[test]
 fn the_seeds_reach_the_evaluator() {
-    let evaluator = evaluator();
+    let evaluator = evaluator(library());
     let here = Location::File("main.dhall".to_owned());
     let mut values = 0;
     for seed in seeds("text") {
