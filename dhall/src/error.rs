@@ -17,6 +17,26 @@ const SHOWN: usize = 4096;
 /// `Display` is one line: `file:line:column: message`. [`Error::render`] adds
 /// the place in the source, what differs, the imports that led there, and how
 /// to cure it.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use straylight_dhall::{Evaluator, Location, MemoryImporter};
+///
+/// let lib = Location::File("lib.dhall".to_owned());
+/// let importer = MemoryImporter::new().with(lib.clone(), "let name = 1\nin  { name = nmae }");
+/// let error = Evaluator::new(Arc::new(importer))
+///     .evaluate(&Location::File("main.dhall".to_owned()), "./lib.dhall")
+///     .expect_err("a misspelled name");
+/// assert_eq!(error.to_string(), "lib.dhall:2:14: `nmae` is not in scope");
+/// assert_eq!((error.location(), error.line(), error.column()), (&lib, 2, 14));
+/// assert_eq!(error.hint(), Some("did you mean `name`?"));
+/// let [(importing, 1, 1)] = error.import_chain() else {
+///     panic!("one text imports it");
+/// };
+/// assert_eq!(importing.to_string(), "main.dhall");
+/// assert!(error.render(false).contains("imported from main.dhall:1:1"));
+/// ```
 #[derive(Clone, Debug)]
 pub struct Error(Box<Inner>);
 

@@ -17,6 +17,25 @@ use crate::syntax::Span;
 use crate::value::{Lazy, Val, find};
 
 /// Evaluates Dhall texts. Can be shared by threads; keeps what it imported.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use straylight_dhall::{Evaluator, Location, MemoryImporter};
+///
+/// let evaluator = Evaluator::new(Arc::new(MemoryImporter::new()));
+/// let here = Location::Input("example".to_owned());
+/// let evaluated = evaluator.evaluate(&here, "let n = 20 in { n = n + 1, t = Natural/show n }")?;
+/// assert_eq!(evaluated.value.to_string(), "{ n = 21, t = \"20\" }");
+/// assert_eq!(evaluated.ty.to_string(), "{ n : Natural, t : Text }");
+///
+/// let n = evaluated.value.field("n").expect("a record");
+/// assert!(n.equivalent(&evaluator.evaluate(&here, "7 * 3")?.value));
+/// // A hash is that of the meaning, and of the spelling it knows nothing.
+/// let spelled = evaluator.evaluate(&here, "{ t = \"20\", n = 0x15 } -- sorted")?;
+/// assert_eq!(spelled.value.hash()?, evaluated.value.hash()?);
+/// # Ok::<(), straylight_dhall::Error>(())
+/// ```
 pub struct Evaluator {
     pub(crate) importer: Arc<dyn Importer>,
     pub(crate) limits: Limits,
@@ -59,17 +78,29 @@ impl Evaluator {
     /// [`Error`] when the text, or one that it imports, does not parse, cannot
     /// be imported, is not well typed, or exceeds the limits.
     pub fn evaluate(&self, location: &Location, text: &str) -> Result<Evaluated, Error> {
-        let source: Arc<str> = Arc::from(text);
+        self.evaluate_checking(location, &Arc::from(text), |_, _| Ok(()))
+    }
+
+    /// Evaluates a text whose type `check` agrees with. It is asked before
+    /// the parts of the value are evaluated.
+    pub(crate) fn evaluate_checking(
+        &self,
+        location: &Location,
+        source: &Arc<str>,
+        check: impl FnOnce(&Machine, &Val) -> Result<(), Box<Problem>> + Send,
+    ) -> Result<Evaluated, Error> {
         on_stack(self.limits, location, || {
             let machine = Machine::new(self.limits);
             let mut resolver = Resolver::new(&machine, &*self.importer, &self.cache);
-            let loaded = resolver.load(location, &source)?;
+            let loaded = resolver.load(location, source)?;
             let origin = Arc::new(Origin {
                 location: location.clone(),
-                text: Arc::clone(&source),
+                text: Arc::clone(source),
                 span: loaded.span,
             });
             let embedded = &loaded.embedded;
+            check(&machine, &embedded.ty)
+                .map_err(|problem| Error::new(location, source, problem))?;
             machine.begin();
             for value in [&embedded.value, &embedded.ty] {
                 force_all(&machine, value).map_err(|stop| origin.stopped(&machine, stop))?;
@@ -100,9 +131,9 @@ pub(crate) fn on_stack<R: Send>(
 
 /// The text whose evaluation made a value.
 #[derive(Debug)]
-struct Origin {
-    location: Location,
-    text: Arc<str>,
+pub(crate) struct Origin {
+    pub(crate) location: Location,
+    pub(crate) text: Arc<str>,
     span: Span,
 }
 
@@ -110,6 +141,13 @@ impl Origin {
     /// Returns whether it was this text that was given up.
     fn has(&self, machine: &Machine) -> bool {
         machine.given_up_in(self.span).is_some()
+    }
+
+    /// Returns the error of a value that is not as it should be: it is about
+    /// the whole of this text.
+    pub(crate) fn wrong(&self, mut problem: Problem) -> Error {
+        problem.span = self.span;
+        Error::new(&self.location, &self.text, Box::new(problem))
     }
 
     /// Returns the error of an evaluation that was given up: it is about the
@@ -121,7 +159,7 @@ impl Origin {
 }
 
 /// Evaluates the data of a value, down to functions.
-fn force_all(machine: &Machine, value: &Val) -> evaluate::Evaluated<()> {
+pub(crate) fn force_all(machine: &Machine, value: &Val) -> evaluate::Evaluated<()> {
     machine.budget.step()?;
     let part = |lazy: &Lazy| force_all(machine, &machine.force(lazy)?);
     match value {
@@ -147,10 +185,25 @@ fn force_all(machine: &Machine, value: &Val) -> evaluate::Evaluated<()> {
 pub struct Value {
     pub(crate) value: Val,
     limits: Limits,
-    origin: Arc<Origin>,
+    pub(crate) origin: Arc<Origin>,
 }
 
 impl Value {
+    /// Returns a value that no text made.
+    pub(crate) fn made(value: Val, limits: Limits, location: Location) -> Self {
+        let text = Arc::from("");
+        let span = Span::NONE;
+        Self {
+            value,
+            limits,
+            origin: Arc::new(Origin {
+                location,
+                text,
+                span,
+            }),
+        }
+    }
+
     /// Returns another value under the same limits.
     pub(crate) fn with_value(&self, value: Val) -> Self {
         Self {
@@ -165,7 +218,7 @@ impl Value {
         lazy.known().map(|value| self.with_value(value.clone()))
     }
 
-    fn run<R: Send>(
+    pub(crate) fn run<R: Send>(
         &self,
         work: impl FnOnce(&Machine) -> Result<R, Stop> + Send,
     ) -> Result<R, Error> {

@@ -34,8 +34,12 @@ pub struct Expression {
 }
 
 impl Expression {
-    pub(crate) fn of(expression: Expr) -> Self {
+    pub(crate) fn from_tree(expression: Expr) -> Self {
         Self { expression }
+    }
+
+    pub(crate) fn into_tree(self) -> Expr {
+        self.expression
     }
 
     /// Parses a source text, which comes from `location`.

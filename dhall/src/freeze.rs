@@ -124,6 +124,26 @@ impl Evaluator {
     /// library gets the hash of its newest release. `missing`, imports `as
     /// Location` and alternatives that are not there stay without a hash.
     ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use straylight_dhall::{Evaluator, FreezeOptions, Location, MemoryImporter, unpinned};
+    ///
+    /// let lib = Location::File("lib.dhall".to_owned());
+    /// let evaluator = Evaluator::new(Arc::new(MemoryImporter::new().with(lib, "1 + 1")));
+    /// let here = Location::File("main.dhall".to_owned());
+    /// let options = FreezeOptions {
+    ///     all: true,
+    ///     ..FreezeOptions::default()
+    /// };
+    /// let frozen = evaluator.freeze(&here, "./lib.dhall -- two", options)?;
+    /// assert!(frozen.text.starts_with("./lib.dhall sha256:"));
+    /// assert!(frozen.text.ends_with(" -- two"));
+    /// assert_eq!(frozen.pins[0].sha256, evaluator.evaluate(&here, "2")?.value.hash()?);
+    /// assert!(unpinned(&here, &frozen.text, options)?.is_empty());
+    /// # Ok::<(), straylight_dhall::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error`] when the text does not parse, or when an import cannot be
     /// imported or does not have its hash.

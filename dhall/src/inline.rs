@@ -76,7 +76,7 @@ impl Evaluator {
                 Error::new(location, &source, too_large(span, stop))
             })?;
             Ok(Resolved {
-                expression: Expression::of(inlined.expression),
+                expression: Expression::from_tree(inlined.expression),
                 graph: Graph::new(location, resolver.into_trail()),
             })
         })

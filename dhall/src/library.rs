@@ -36,6 +36,13 @@ pub fn lookup(url: &str, sha256: &[u8; 32]) -> Option<&'static [u8]> {
 }
 
 /// Returns the newest release of a URL.
+///
+/// ```
+/// let released = straylight_dhall::library::latest("https://straylight.cx/dice/v1.dhall");
+/// let released = released.expect("it was released");
+/// assert_eq!(released.sha256.len(), 64);
+/// assert!(straylight_dhall::library::files().contains(released));
+/// ```
 #[must_use]
 pub fn latest(url: &str) -> Option<&'static Released> {
     files().iter().rev().find(|file| file.url == url)

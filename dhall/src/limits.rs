@@ -11,6 +11,27 @@ use std::cell::Cell;
 use crate::memory;
 
 /// What an evaluation may use before it is given up.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use straylight_dhall::{Evaluator, Limits, Location, MemoryImporter};
+///
+/// let limits = Limits {
+///     steps: 100_000,
+///     ..Limits::default()
+/// };
+/// let evaluator = Evaluator::new(Arc::new(MemoryImporter::new())).with_limits(limits);
+/// let text = r#"
+///     let grow = \(n : Natural) -> Natural/fold n Text (\(t : Text) -> t ++ Natural/show n) ""
+///     in  Text/show (grow 1000000)
+/// "#;
+/// let error = evaluator
+///     .evaluate(&Location::File("grow.dhall".to_owned()), text)
+///     .expect_err("a million steps and more");
+/// assert_eq!(error.message(), "this takes too long to evaluate");
+/// assert_eq!(error.line(), 2, "where it was spent");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// How many reductions, comparisons and nodes of a result.

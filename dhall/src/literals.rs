@@ -20,6 +20,12 @@ pub struct Span {
 
 /// Returns every text literal without interpolation, in the order of the
 /// source; none if the source does not parse.
+///
+/// ```
+/// let literals = straylight_dhall::text_literals("{ name = \"a\",\n  tags = [ \"b\" ] }");
+/// let places: Vec<_> = literals.iter().map(|(span, text)| (span.line, text.as_str())).collect();
+/// assert_eq!(places, [(1, "a"), (2, "b")]);
+/// ```
 #[must_use]
 pub fn text_literals(text: &str) -> Vec<(Span, String)> {
     let found = with_stack(Limits::default(), || {

@@ -1,17 +1,15 @@
 //! Syntax trees to text that parses back to the same tree.
 //!
-//! What fits on a line is on one line; the rest is broken as Dhall is usually
-//! written, with leading commas.
+//! It is written on one line. Where lines are broken is the formatter's business,
+//! for this text as for any other.
 
 use std::fmt::Write as _;
 
 use crate::builtin;
+use crate::format::{self, WIDTH};
 use crate::number::show_double;
 use crate::scope::Name;
 use crate::syntax::{Expr, Import, Kind, Mode, Op, Prefix, Step, Target, Var};
-
-/// The width that lines are broken for.
-const WIDTH: usize = 80;
 
 /// How much of a type a message shows.
 const BRIEF: usize = 120;
@@ -29,14 +27,22 @@ impl Level {
     const PRIMITIVE: Self = Self(17);
 }
 
-/// Returns the expression as source text, without a line break at the end.
+/// Returns the expression as source text, without a line break at the end: on
+/// one line if it fits, else as a formatter lays it out.
+///
+/// What nests too deeply for that is on one line as well. Either way the text is
+/// never much longer than what it says.
 pub(crate) fn print(expression: &Expr) -> String {
     let mut printer = Printer {
         out: String::new(),
         limit: None,
     };
-    printer.layout(expression, Level::EXPRESSION, 0);
-    printer.out
+    printer.flat(expression, Level::EXPRESSION);
+    let text = printer.out;
+    if text.len() <= WIDTH {
+        return text;
+    }
+    format::laid_out(&text).unwrap_or(text)
 }
 
 /// Returns the expression on one line, cut off if it is long.
@@ -464,166 +470,6 @@ impl Printer {
                 self.show(format_args!("/\"{component}\""));
             }
         }
-    }
-
-    /// Writes on several lines, if one is too long.
-    fn layout(&mut self, expression: &Expr, level: Level, indent: usize) {
-        let line_start = self.out.rfind('\n').map_or(0, |at| at + 1);
-        let column = self.out[line_start..].chars().count();
-        let mut attempt = Self {
-            out: String::new(),
-            // In bytes, which are at least as many as columns.
-            limit: Some(WIDTH.saturating_sub(column)),
-        };
-        attempt.flat(expression, level);
-        if !attempt.full() {
-            self.put(&attempt.out);
-            return;
-        }
-        if level_of(expression.kind()) < level {
-            self.put("( ");
-            self.broken(expression.kind(), indent + 2);
-            self.line(indent);
-            self.put(")");
-        } else {
-            self.broken(expression.kind(), indent);
-        }
-    }
-
-    fn line(&mut self, indent: usize) {
-        self.put("\n");
-        self.put(&" ".repeat(indent));
-    }
-
-    fn broken(&mut self, kind: &Kind, indent: usize) {
-        match kind {
-            Kind::Lambda(name, domain, body) => {
-                self.binder_head("λ", name, domain);
-                self.line(indent + 2);
-                self.layout(body, Level::EXPRESSION, indent + 2);
-            }
-            Kind::Pi(name, domain, body) => {
-                self.pi_head(name, domain);
-                self.line(indent);
-                self.layout(body, Level::EXPRESSION, indent);
-            }
-            Kind::If(condition, then, otherwise) => {
-                for (word, part) in [("if ", condition), ("then ", then), ("else ", otherwise)] {
-                    if word != "if " {
-                        self.line(indent);
-                    }
-                    self.put(word);
-                    self.layout(part, Level::EXPRESSION, indent + 6);
-                }
-            }
-            Kind::Op(op, operands) => {
-                for (at, operand) in operands.iter().enumerate() {
-                    if at > 0 {
-                        self.line(indent);
-                        self.put(op.symbol());
-                        self.put(" ");
-                    }
-                    self.layout(operand, operand_level(*op, at), indent + 4);
-                }
-            }
-            Kind::App(function, arguments) => {
-                self.layout(function, Level::APPLICATION, indent);
-                for argument in arguments {
-                    self.line(indent + 2);
-                    self.layout(argument, Level::IMPORT, indent + 2);
-                }
-            }
-            Kind::Some(inner) => {
-                self.put("Some");
-                self.line(indent + 2);
-                self.layout(inner, Level::IMPORT, indent + 2);
-            }
-            Kind::Merge(handlers, union, None) => {
-                self.put("merge");
-                for part in [handlers, union] {
-                    self.line(indent + 2);
-                    self.layout(part, Level::IMPORT, indent + 2);
-                }
-            }
-            Kind::Let(bindings, body) => {
-                for binding in bindings {
-                    self.put("let ");
-                    self.binder_name(&binding.name);
-                    self.annotation(binding.annotation.as_ref());
-                    self.put(" =");
-                    self.line(indent + 6);
-                    self.layout(&binding.value, Level::EXPRESSION, indent + 6);
-                    self.line(indent);
-                }
-                self.put("in  ");
-                self.layout(body, Level::EXPRESSION, indent + 4);
-            }
-            _ => self.broken_list(kind, indent),
-        }
-    }
-
-    /// Writes the items on lines of their own. What has none fits nowhere
-    /// better, and has a form of its own: `{=}`.
-    fn broken_list(&mut self, kind: &Kind, indent: usize) {
-        match kind {
-            Kind::Record(fields) if !fields.is_empty() => {
-                self.lines(['{', ',', '}'], fields, indent, |printer, (name, value)| {
-                    printer.field_label(name);
-                    printer.put(" = ");
-                    printer.layout(value, Level::EXPRESSION, indent + 6);
-                });
-            }
-            Kind::RecordType(fields) if !fields.is_empty() => {
-                self.lines(['{', ',', '}'], fields, indent, |printer, (name, ty)| {
-                    printer.field_label(name);
-                    printer.put(" : ");
-                    printer.layout(ty, Level::EXPRESSION, indent + 6);
-                });
-            }
-            Kind::Union(alternatives) if !alternatives.is_empty() => {
-                self.lines(
-                    ['<', '|', '>'],
-                    alternatives,
-                    indent,
-                    |printer, (name, ty)| {
-                        printer.field_label(name);
-                        if let Some(ty) = ty {
-                            printer.put(" : ");
-                            printer.layout(ty, Level::EXPRESSION, indent + 6);
-                        }
-                    },
-                );
-            }
-            Kind::List(items) => self.lines(['[', ',', ']'], items, indent, |printer, item| {
-                printer.layout(item, Level::EXPRESSION, indent + 2);
-            }),
-            Kind::Field(record, name, _) => {
-                self.layout(record, Level::SELECTOR, indent);
-                self.put(".");
-                self.label(name, builtin::is_keyword(name));
-            }
-            kind => self.flat_kind(kind),
-        }
-    }
-
-    fn lines<T>(
-        &mut self,
-        marks: [char; 3],
-        items: &[T],
-        indent: usize,
-        write: impl Fn(&mut Self, &T),
-    ) {
-        let [open, separator, close] = marks;
-        for (at, item) in items.iter().enumerate() {
-            if at > 0 {
-                self.line(indent);
-            }
-            self.show(if at == 0 { open } else { separator });
-            self.put(" ");
-            write(self, item);
-        }
-        self.line(indent);
-        self.show(close);
     }
 }
 

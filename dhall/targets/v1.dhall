@@ -70,9 +70,7 @@ let show_triple
                 }
                 triple.os
 
-        in  "${show_arch triple.arch}${vendor}-${show_os
-                                                   triple.os}${show_abi
-                                                                 triple.abi}"
+        in  "${show_arch triple.arch}${vendor}-${show_os triple.os}${show_abi triple.abi}"
 
 let show_cpu
     : Cpu → Text

@@ -27,7 +27,10 @@ let c_compiler =
       {- The C compiler that a compiler's tree has. -}
       λ(compiler : Compiler) →
         merge
-          { Gcc = λ(c : C) → c, Clang = λ(c : C) → c, Rustc = λ(rust : Rust) → rust.c }
+          { Gcc = λ(c : C) → c
+          , Clang = λ(c : C) → c
+          , Rustc = λ(rust : Rust) → rust.c
+          }
           compiler
 
 let rust_compiler =
@@ -101,12 +104,7 @@ let show_opt_level =
 
 let show_lto =
       λ(mode : LTOMode) →
-        merge
-          { Off = "-fno-lto"
-          , Thin = "-flto=auto"
-          , Fat = "-flto"
-          }
-          mode
+        merge { Off = "-fno-lto", Thin = "-flto=auto", Fat = "-flto" } mode
 
 let show_debug =
       λ(debug : DebugInfo) →
@@ -228,7 +226,8 @@ let rustc_flag
                 merge
                   { None = "--cfg=${define.name}"
                   , Some =
-                      λ(value : Text) → "--cfg=${define.name}=${Text/show value}"
+                      λ(value : Text) →
+                        "--cfg=${define.name}=${Text/show value}"
                   }
                   define.value
 
@@ -462,7 +461,10 @@ let conflicts
 let example0 =
         assert
       :   conflicts
-            [ Flag.OptLevel OptLevel.O2, Flag.Warn Warn.All, Flag.OptLevel OptLevel.O0 ]
+            [ Flag.OptLevel OptLevel.O2
+            , Flag.Warn Warn.All
+            , Flag.OptLevel OptLevel.O0
+            ]
         ≡ [ "conflicting flags `-O2` and `-O0`: a target has one optimisation level"
           ]
 
@@ -488,10 +490,7 @@ let example3 =
             , Flag.Define { name = "feature", value = Some "std" }
             , Flag.Warn Warn.Extra
             ]
-        ≡ [ "-Copt-level=s"
-          , "-Ctarget-feature=+aes"
-          , "--cfg=feature=\"std\""
-          ]
+        ≡ [ "-Copt-level=s", "-Ctarget-feature=+aes", "--cfg=feature=\"std\"" ]
 
 in  { Artifact
     , C

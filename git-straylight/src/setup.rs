@@ -1,5 +1,6 @@
 //! What commands start from: the repository, the cache, a builder.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,11 +12,13 @@ use straylight_build::observer::Silent;
 use straylight_build::state::State;
 use straylight_build::tree::SourceTree;
 use straylight_build::work_tree::WorkTree;
-use straylight_build::{Builder, Mode, Options, PackagePath, Reference, Services, Triple};
+use straylight_build::{
+    Builder, GraphFile, Mode, Options, PackagePath, Reference, Services, Triple,
+};
 use straylight_dhall::{Chain, DiskCache, EmbeddedLibrary, Importer};
 use straylight_exec::{Cancellation, Executor, NamespaceExecutor, PlainExecutor};
-use straylight_odb::LocalStore;
 use straylight_odb::repo::{Commit, Repository};
+use straylight_odb::{LocalStore, Sha256};
 
 use crate::error::{CommandError, Result};
 use crate::ui::Progress;
@@ -252,7 +255,11 @@ impl Setup {
             observer: Arc::clone(&progress) as _,
             cancellation,
         };
-        let builder = Builder::new(services.clone(), how.options(), pinned_imports())?;
+        let mut builder = Builder::new(services.clone(), how.options(), pinned_imports())?;
+        // A commit is built from objects alone.
+        if commit.is_none() {
+            builder = builder.with_graph(graph_file(workspace, how.isolation_name()));
+        }
         Ok(Self {
             builder,
             services,
@@ -279,7 +286,24 @@ impl Setup {
     /// Ends a build: the progress line goes, the memory stays.
     pub(crate) fn finish(&self) -> Result<()> {
         self.progress.clear();
+        self.builder.save()?;
         Ok(self.state.save()?)
+    }
+}
+
+/// Returns where the graph of a work tree is kept. What is in it holds for this
+/// program and this cache only.
+fn graph_file(workspace: &Workspace, isolation: &str) -> GraphFile {
+    let program = std::env::current_exe().and_then(std::fs::metadata);
+    let stamp = program.map(|program| (program.ino(), program.mtime(), program.mtime_nsec()));
+    let version = env!("CARGO_PKG_VERSION");
+    let store = workspace.store.root().display();
+    let says = format!("{version} {stamp:?} {isolation} {store}");
+    GraphFile {
+        path: (workspace.repository.git_dir())
+            .join("straylight")
+            .join(format!("graph-{isolation}")),
+        context: *Sha256::of(says.as_bytes()).as_raw(),
     }
 }
 

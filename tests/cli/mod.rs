@@ -4,6 +4,7 @@ mod attest;
 pub mod build;
 mod demo;
 mod dhall;
+mod dhall_fmt;
 mod dhall_imports;
 mod dhall_input;
 mod errors;

@@ -69,7 +69,10 @@ let Test =
       -}
       { Type =
             Sources
-          ⩓ { args : List Argument, data : List Source, timeout_seconds : Natural }
+          ⩓ { args : List Argument
+            , data : List Source
+            , timeout_seconds : Natural
+            }
       , default =
             defaults
           ∧ { args = [] : List Argument
@@ -116,15 +119,16 @@ let units =
           map
             Text
             Unit
-            (λ(path : Text) → { source = Source.File path, object = "${path}.o" })
+            ( λ(path : Text) →
+                { source = Source.File path, object = "${path}.o" }
+            )
             self.srcs
         # concat_map
             Source
             Unit
             ( λ(source : Source) →
                 merge
-                  { File =
-                      λ(path : Text) → [ { source, object = "${path}.o" } ]
+                  { File = λ(path : Text) → [ { source, object = "${path}.o" } ]
                   , Output =
                       λ(output : { target : Text, output : Text }) →
                         [ { source, object = "${output.output}.o" } ]
@@ -388,8 +392,7 @@ let program =
               , outputs = [ { name = self.name, path = self.name } ]
               }
 
-let executable =
-      λ(self : Sources) → Argument.Pieces [ Piece.Out self.name ]
+let executable = λ(self : Sources) → Argument.Pieces [ Piece.Out self.name ]
 
 let binary
     : Binary.Type → Dice.Rule
@@ -415,7 +418,8 @@ let test
                 λ(configuration : Dice.Configuration) →
                     program sources configuration
                   ⫽ { kind = "c_test"
-                    , run = Some { arguments = [ executable sources ] # self.args }
+                    , run = Some
+                      { arguments = [ executable sources ] # self.args }
                     , data = self.data
                     , test = Some Dice.Test::{
                       , arguments = [ executable sources ] # self.args

@@ -48,24 +48,24 @@ let command
         , build =
             λ(_ : Dice.Configuration) →
               let outputs =
-                      List/fold
-                        Text
-                        self.outputs
-                        (List Dice.Output)
-                        ( λ(path : Text) →
-                          λ(rest : List Dice.Output) →
-                            [ Dice.Output.File path ] # rest
-                        )
-                        ( List/fold
-                            Text
-                            self.folders
-                            (List Dice.Output)
-                            ( λ(path : Text) →
-                              λ(rest : List Dice.Output) →
-                                [ Dice.Output.Folder path ] # rest
-                            )
-                            ([] : List Dice.Output)
-                        )
+                    List/fold
+                      Text
+                      self.outputs
+                      (List Dice.Output)
+                      ( λ(path : Text) →
+                        λ(rest : List Dice.Output) →
+                          [ Dice.Output.File path ] # rest
+                      )
+                      ( List/fold
+                          Text
+                          self.folders
+                          (List Dice.Output)
+                          ( λ(path : Text) →
+                            λ(rest : List Dice.Output) →
+                              [ Dice.Output.Folder path ] # rest
+                          )
+                          ([] : List Dice.Output)
+                      )
 
               let named =
                     List/fold

@@ -65,7 +65,10 @@ let Test =
       -}
       { Type =
             Sources
-          ⩓ { args : List Argument, data : List Source, timeout_seconds : Natural }
+          ⩓ { args : List Argument
+            , data : List Source
+            , timeout_seconds : Natural
+            }
       , default =
             defaults
           ∧ { args = [] : List Argument
@@ -101,7 +104,10 @@ let crate_name =
         Text/replace
           "-"
           "_"
-          (merge { None = self.name, Some = λ(crate : Text) → crate } self.crate)
+          ( merge
+              { None = self.name, Some = λ(crate : Text) → crate }
+              self.crate
+          )
 
 let Dependency =
       {- A dependency's outputs, as sets hand them on. -}
@@ -112,7 +118,11 @@ let Dependency =
         Argument.Each { of = { set, reach, order }, prefix }
 
 let dependencies =
-      [ Dependency "rust.extern" Dice.Reach.Direct Dice.Order.Preorder "--extern="
+      [ Dependency
+          "rust.extern"
+          Dice.Reach.Direct
+          Dice.Order.Preorder
+          "--extern="
       , Dependency
           "rust.search"
           Dice.Reach.Transitive
@@ -190,7 +200,8 @@ let compile =
                     (λ(feature : Text) → "--cfg=feature=${Text/show feature}")
                     self.features
                 )
-            # literals (Toolchains.rustc_flags (self.toolchain.flags # self.flags))
+            # literals
+                (Toolchains.rustc_flags (self.toolchain.flags # self.flags))
             # own
             # dependencies
             # merge
@@ -284,8 +295,7 @@ let proc_macro
                   ⫽ { sets = handed_on self output }
         }
 
-let executable =
-      λ(self : Sources) → Argument.Pieces [ Piece.Out self.name ]
+let executable = λ(self : Sources) → Argument.Pieces [ Piece.Out self.name ]
 
 let binary
     : Binary.Type → Dice.Rule
@@ -329,9 +339,7 @@ let test
                             , Some =
                                 λ(rust : Toolchains.Rust) → Some rust.artifact
                             }
-                            ( Toolchains.rust_compiler
-                                self.toolchain.compiler
-                            )
+                            (Toolchains.rust_compiler self.toolchain.compiler)
                       , timeout_seconds = self.timeout_seconds
                       }
                     }

@@ -1,6 +1,6 @@
 //! Expressions: what binds, and what is looser than every operator.
 
-use crate::parse::{Parsed, Parser};
+use crate::parse::{Form, Parsed, Parser};
 use crate::problem::Problem;
 use crate::scope::Name;
 use crate::syntax::{Binding, Expr, Kind, Step};
@@ -25,21 +25,22 @@ impl Parser<'_> {
         self.enter()?;
         let start = self.mark();
         if self.eat("\\") || self.eat("λ") {
-            return self.binder(start, Kind::Lambda);
+            return self.binder(start, Form::Lambda, Kind::Lambda);
         }
         if self.eat("∀") {
-            return self.binder(start, Kind::Pi);
+            return self.binder(start, Form::Pi, Kind::Pi);
         }
         match self.word() {
             "forall" => {
                 self.advance(6);
-                self.binder(start, Kind::Pi)
+                self.binder(start, Form::Pi, Kind::Pi)
             }
             "if" => self.conditional(start),
             "let" => self.lets(start),
             "assert" => {
                 self.advance(6);
                 let ty = self.annotation()?;
+                self.note(Form::Assert, start);
                 Ok(Expr::new(Kind::Assert(ty), self.span_from(start)))
             }
             _ if self.peek() == b'[' && self.at_empty_list()? => self.empty_list(start),
@@ -48,7 +49,12 @@ impl Parser<'_> {
     }
 
     /// `(x : A) -> b`, after the symbol.
-    fn binder(&mut self, start: u32, make: fn(Name, Expr, Expr) -> Kind) -> Parsed<Expr> {
+    fn binder(
+        &mut self,
+        start: u32,
+        form: Form,
+        make: fn(Name, Expr, Expr) -> Kind,
+    ) -> Parsed<Expr> {
         self.whitespace()?;
         self.expect("(", "`(`")?;
         self.whitespace()?;
@@ -56,12 +62,14 @@ impl Parser<'_> {
         let domain = self.annotation()?;
         self.whitespace()?;
         self.expect(")", "`)`")?;
+        self.note(Form::Binder, start);
         self.whitespace()?;
         if !self.arrow() {
             return Err(self.unexpected("`→` or `->`"));
         }
         self.whitespace()?;
         let body = self.under(&name, Self::expression)?;
+        self.note(form, start);
         Ok(Expr::new(make(name, domain, body), self.span_from(start)))
     }
 
@@ -92,6 +100,7 @@ impl Parser<'_> {
         let then = self.branch("then")?;
         let otherwise = self.branch("else")?;
         let kind = Kind::If(condition, then, otherwise);
+        self.note(Form::If, start);
         Ok(Expr::new(kind, self.span_from(start)))
     }
 
@@ -112,14 +121,17 @@ impl Parser<'_> {
             self.scope.pop();
         }
         let kind = Kind::Let(bindings, body?);
+        self.note(Form::Let, start);
         Ok(Expr::new(kind, self.span_from(start)))
     }
 
     /// Pushes onto the scope as many names as it adds to `bindings`.
     fn let_chain(&mut self, bindings: &mut Vec<Binding>) -> Parsed<Expr> {
         loop {
+            let start = self.mark();
             if self.keyword("let") {
                 let binding = self.binding()?;
+                self.note(Form::Binding, start);
                 self.scope.push(&binding.name);
                 bindings.push(binding);
                 continue;
@@ -186,6 +198,7 @@ impl Parser<'_> {
                 .hint("write `[] : List T`, in parentheses if it is an argument"));
         }
         let ty = self.annotation()?;
+        self.note(Form::EmptyList, start);
         Ok(Expr::new(Kind::EmptyList(ty), self.span_from(start)))
     }
 
@@ -199,6 +212,7 @@ impl Parser<'_> {
             let name = self.intern("_");
             let codomain = self.under(&name, Self::expression)?;
             let kind = Kind::Pi(name, expression, codomain);
+            self.note(Form::Pi, start);
             return Ok(Expr::new(kind, self.span_from(start)));
         }
         if spaced && self.word() == "with" {
@@ -213,6 +227,7 @@ impl Parser<'_> {
 
     fn annotated(&mut self, start: u32, expression: Expr, shape: Shape) -> Parsed<Expr> {
         let ty = self.annotation()?;
+        self.note(Form::Annotation, start);
         let kind = match (shape, expression.kind()) {
             (Shape::Merge, Kind::Merge(handlers, union, None)) => {
                 Kind::Merge(handlers.clone(), union.clone(), Some(ty))
@@ -245,12 +260,14 @@ impl Parser<'_> {
             self.whitespace()?;
             let (value, _) = self.operators(1)?;
             let kind = Kind::With(expression, path, value);
+            self.note(Form::With, start);
             expression = Expr::new(kind, self.span_from(start));
         }
     }
 
     fn with_path(&mut self) -> Parsed<Vec<Step>> {
         let mut path = Vec::new();
+        let start = self.mark();
         loop {
             path.push(if self.eat("?") {
                 Step::Optional
@@ -261,6 +278,7 @@ impl Parser<'_> {
             self.whitespace()?;
             if !self.eat(".") {
                 (self.position, self.end) = (position, end);
+                self.note(Form::Path, start);
                 return Ok(path);
             }
             self.whitespace()?;

@@ -3,7 +3,7 @@
 use std::net::Ipv6Addr;
 use std::ops::Range;
 
-use crate::parse::{Parsed, Parser};
+use crate::parse::{Form, Parsed, Parser};
 use crate::problem::Problem;
 use crate::scope::Name;
 use crate::syntax::{Expr, Import, Kind, Mode, Prefix, Remote, Target};
@@ -59,6 +59,7 @@ impl Parser<'_> {
         } else {
             (self.position, self.end) = (position, end);
         }
+        self.note(Form::Import, start);
         let kind = Kind::Import(Box::new(import));
         Ok(Expr::new(kind, self.span_from(start)))
     }
@@ -82,6 +83,7 @@ impl Parser<'_> {
         let end = rest.iter().position(|byte| !byte.is_ascii_alphanumeric());
         let digits = &rest[..end.unwrap_or(rest.len())];
         self.advance(digits.len());
+        self.note(Form::Leaf, start);
         data_encoding::HEXLOWER_PERMISSIVE
             .decode(digits)
             .ok()
@@ -92,15 +94,22 @@ impl Parser<'_> {
     }
 
     fn target(&mut self) -> Parsed<Target> {
-        if self.keyword("missing") {
-            return Ok(Target::Missing);
-        }
-        if self.eat("env:") {
-            return Ok(Target::Env(self.environment_variable()?));
-        }
         if self.at("http://") || self.at("https://") {
             return Ok(Target::Remote(Box::new(self.remote()?)));
         }
+        let start = self.mark();
+        let target = if self.keyword("missing") {
+            Target::Missing
+        } else if self.eat("env:") {
+            Target::Env(self.environment_variable()?)
+        } else {
+            self.path()?
+        };
+        self.note(Form::Leaf, start);
+        Ok(target)
+    }
+
+    fn path(&mut self) -> Parsed<Target> {
         let prefix = if self.eat("..") {
             Prefix::Parent
         } else if self.eat(".") {
@@ -183,6 +192,7 @@ impl Parser<'_> {
     }
 
     fn remote(&mut self) -> Parsed<Remote> {
+        let start = self.mark();
         let https = self.eat("https://");
         if !https {
             self.advance("http://".len());
@@ -203,6 +213,7 @@ impl Parser<'_> {
             }
             _ => None,
         };
+        self.note(Form::Leaf, start);
         let headers = self.using()?;
         Ok(Remote {
             https,

@@ -8,6 +8,7 @@
 //! Names are resolved while parsing; see [`crate::syntax`].
 
 mod expression;
+mod form;
 mod import;
 mod literal;
 mod operator;
@@ -15,8 +16,10 @@ mod primitive;
 mod record;
 mod text;
 
+pub(crate) use form::{Form, Mark, parse_marked};
 pub(crate) use import::hash_place;
 use rustc_hash::FxHashSet;
+pub(crate) use text::common_indentation;
 
 use crate::builtin;
 use crate::limits;
@@ -29,15 +32,7 @@ type Parsed<T> = Result<T, Box<Problem>>;
 
 /// Parses a complete source text. Call it where the stack is large.
 pub(crate) fn parse(text: &str) -> Parsed<Expr> {
-    let mut parser = Parser::new(text)?;
-    parser.shebangs();
-    parser.whitespace()?;
-    let expression = parser.expression()?;
-    parser.whitespace()?;
-    if parser.position < parser.bytes.len() {
-        return Err(parser.unexpected("the end of the file"));
-    }
-    Ok(expression)
+    Parser::new(text)?.file()
 }
 
 struct Parser<'a> {
@@ -49,6 +44,8 @@ struct Parser<'a> {
     end: usize,
     scope: Scope,
     names: FxHashSet<Name>,
+    /// The forms of the text, if they are asked for.
+    marks: Option<Vec<Mark>>,
 }
 
 impl<'a> Parser<'a> {
@@ -65,7 +62,19 @@ impl<'a> Parser<'a> {
             end: 0,
             scope: Scope::default(),
             names: FxHashSet::default(),
+            marks: None,
         })
+    }
+
+    fn file(&mut self) -> Parsed<Expr> {
+        self.shebangs();
+        self.whitespace()?;
+        let expression = self.expression()?;
+        self.whitespace()?;
+        if self.position < self.bytes.len() {
+            return Err(self.unexpected("the end of the file"));
+        }
+        Ok(expression)
     }
 
     fn peek(&self) -> u8 {

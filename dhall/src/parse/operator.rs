@@ -1,7 +1,7 @@
 //! Operators and application.
 
 use crate::parse::expression::Shape;
-use crate::parse::{Parsed, Parser};
+use crate::parse::{Form, Parsed, Parser};
 use crate::syntax::{Expr, Kind, Op, Span};
 
 impl Parser<'_> {
@@ -35,6 +35,7 @@ impl Parser<'_> {
             self.whitespace()?;
             operands.push(self.operators(op.precedence() + 1)?.0);
         }
+        self.note(Form::Operators, start);
         Ok(Expr::new(Kind::Op(op, operands), self.span_from(start)))
     }
 
@@ -89,6 +90,7 @@ impl Parser<'_> {
             return Ok((head, shape));
         }
         let span = self.span_from(start);
+        self.note(Form::Application, start);
         Ok((Expr::apply(head, arguments, span), Shape::Compound))
     }
 
@@ -114,6 +116,7 @@ impl Parser<'_> {
             }
             _ => return Ok((self.import_expression()?, Shape::Simple)),
         };
+        self.note(Form::Application, start);
         Ok((Expr::new(kind, self.span_from(start)), shape))
     }
 
@@ -137,6 +140,7 @@ impl Parser<'_> {
         }
         self.whitespace()?;
         let record = self.selectors()?;
+        self.note(Form::Completion, start);
         let span: Span = self.span_from(start);
         Ok(Expr::new(Kind::Complete(schema, record), span))
     }

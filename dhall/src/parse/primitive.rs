@@ -2,7 +2,7 @@
 
 use crate::builtin::{self, Builtin, Const};
 use crate::number::Natural;
-use crate::parse::{Parsed, Parser};
+use crate::parse::{Form, Parsed, Parser};
 use crate::problem::Problem;
 use crate::scope::Name;
 use crate::syntax::{Expr, Kind, Span, Var, VarTarget};
@@ -28,31 +28,29 @@ impl Parser<'_> {
     pub(super) fn selectors(&mut self) -> Parsed<Expr> {
         let start = self.mark();
         let mut expression = self.primitive()?;
+        let mut selected = false;
         loop {
             let (position, end) = (self.position, self.end);
             self.whitespace()?;
             // `./` and `../` are the beginnings of paths.
             if self.peek() != b'.' || matches!(self.peek_at(1), b'/' | b'.') {
                 (self.position, self.end) = (position, end);
+                if selected {
+                    self.note(Form::Selection, start);
+                }
                 return Ok(expression);
             }
             self.advance(1);
             self.whitespace()?;
             expression = self.selector(expression, start)?;
+            selected = true;
         }
     }
 
     fn selector(&mut self, expression: Expr, start: u32) -> Parsed<Expr> {
         let kind = match self.peek() {
             b'{' => Kind::Project(expression, self.projection_labels()?),
-            b'(' => {
-                self.advance(1);
-                self.whitespace()?;
-                let ty = self.expression()?;
-                self.whitespace()?;
-                self.expect(")", "`)`")?;
-                Kind::ProjectType(expression, ty)
-            }
+            b'(' => Kind::ProjectType(expression, self.parenthesized()?),
             _ => {
                 let label_start = self.mark();
                 let label = self.any_label("a field")?;
@@ -62,7 +60,19 @@ impl Parser<'_> {
         Ok(Expr::new(kind, self.span_from(start)))
     }
 
+    fn parenthesized(&mut self) -> Parsed<Expr> {
+        let start = self.mark();
+        self.advance(1);
+        self.whitespace()?;
+        let inner = self.expression()?;
+        self.whitespace()?;
+        self.expect(")", "`)`")?;
+        self.note(Form::Parentheses, start);
+        Ok(inner)
+    }
+
     fn projection_labels(&mut self) -> Parsed<Vec<Name>> {
+        let start = self.mark();
         self.advance(1);
         self.whitespace()?;
         let mut labels = Vec::new();
@@ -78,6 +88,7 @@ impl Parser<'_> {
                 return Err(self.unexpected("`,` or `}`"));
             }
         }
+        self.note(Form::Labels, start);
         Ok(labels)
     }
 
@@ -85,27 +96,26 @@ impl Parser<'_> {
         self.enter()?;
         let start = self.mark();
         match self.peek() {
-            b'(' => {
-                self.advance(1);
-                self.whitespace()?;
-                let inner = self.expression()?;
-                self.whitespace()?;
-                self.expect(")", "`)`")?;
-                Ok(inner)
-            }
+            b'(' => self.parenthesized(),
             b'{' => self.record(start),
             b'<' => self.union(start),
             b'[' => self.list(start),
             b'"' => self.double_quoted(start),
             b'\'' if self.peek_at(1) == b'\'' => self.single_quoted(start),
-            b'0'..=b'9' => self.number(start),
-            b'+' | b'-' if self.at_import_expression() => self.number(start),
+            b'0'..=b'9' => self.number_leaf(start),
+            b'+' | b'-' if self.at_import_expression() => self.number_leaf(start),
             b'`' => {
                 let name = self.quoted_label()?;
                 self.variable(name, start)
             }
             _ => self.identifier(start),
         }
+    }
+
+    fn number_leaf(&mut self, start: u32) -> Parsed<Expr> {
+        let number = self.number(start)?;
+        self.note(Form::Leaf, start);
+        Ok(number)
     }
 
     fn list(&mut self, start: u32) -> Parsed<Expr> {
@@ -128,6 +138,7 @@ impl Parser<'_> {
                 return Err(self.unexpected("`,` or `]`"));
             }
             if self.eat("]") {
+                self.note(Form::List, start);
                 return Ok(Expr::new(Kind::List(items), self.span_from(start)));
             }
         }
@@ -148,6 +159,7 @@ impl Parser<'_> {
             }
         };
         self.advance(word.len());
+        self.note(Form::Leaf, start);
         Ok(Expr::new(kind, self.span_from(start)))
     }
 
@@ -163,8 +175,10 @@ impl Parser<'_> {
             index = natural.as_ref().and_then(Natural::to_u64).ok_or_else(|| {
                 Problem::new(self.span_from(at), "this is not the index of a variable")
             })?;
+            self.note(Form::Selection, start);
         } else {
             (self.position, self.end) = (position, end);
+            self.note(Form::Leaf, start);
         }
         let span = self.span_from(start);
         Ok(self.variable_node(name, index, span))

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::parse::{Parsed, Parser};
+use crate::parse::{Form, Parsed, Parser};
 use crate::scope::Name;
 use crate::syntax::{Expr, Kind, Op};
 
@@ -26,6 +26,7 @@ impl Parser<'_> {
             _ => self.fields()?,
         };
         self.expect("}", "`,` or `}`")?;
+        self.note(Form::Record, start);
         Ok(Expr::new(kind, self.span_from(start)))
     }
 
@@ -40,11 +41,18 @@ impl Parser<'_> {
             self.whitespace()?;
             let of_type = *is_type.get_or_insert(self.peek() == b':');
             let value = match self.peek() {
-                _ if of_type => self.field_type()?,
-                b'=' | b'.' => self.field_value()?,
+                _ if of_type => {
+                    self.note(Form::Path, entry_start);
+                    self.field_type()?
+                }
+                b'=' | b'.' => self.field_value(entry_start)?,
                 // A pun is always a variable, also if its name is that of a builtin.
-                _ => self.variable_node(Name::clone(&name), 0, name_span),
+                _ => {
+                    self.note(Form::Path, entry_start);
+                    self.variable_node(Name::clone(&name), 0, name_span)
+                }
             };
+            self.note(Form::Field, entry_start);
             entries.push((name, value));
             self.whitespace()?;
             if self.eat(",") {
@@ -68,13 +76,14 @@ impl Parser<'_> {
     }
 
     /// `.b.c = value`, as nested records.
-    fn field_value(&mut self) -> Parsed<Expr> {
+    fn field_value(&mut self, start: u32) -> Parsed<Expr> {
         let mut path = Vec::new();
         while self.eat(".") {
             self.whitespace()?;
             path.push(self.any_label_or_some("a field")?);
             self.whitespace()?;
         }
+        self.note(Form::Path, start);
         self.expect("=", "`=`")?;
         self.whitespace()?;
         let value = self.expression()?;
@@ -92,12 +101,15 @@ impl Parser<'_> {
         }
         let mut alternatives = Vec::new();
         while !self.eat(">") {
+            let entry_start = self.mark();
             let name = self.any_label_or_some("an alternative or `>`")?;
+            self.note(Form::Path, entry_start);
             self.whitespace()?;
             let ty = match self.peek() {
                 b':' => Some(self.field_type()?),
                 _ => None,
             };
+            self.note(Form::Field, entry_start);
             alternatives.push((name, ty));
             self.whitespace()?;
             if self.eat("|") {
@@ -106,6 +118,7 @@ impl Parser<'_> {
                 return Err(self.unexpected("`|` or `>`"));
             }
         }
+        self.note(Form::Union, start);
         alternatives.sort_by(|a, b| a.0.cmp(&b.0));
         Ok(Expr::new(Kind::Union(alternatives), self.span_from(start)))
     }

@@ -1,6 +1,6 @@
 //! Text literals.
 
-use crate::parse::{Parsed, Parser};
+use crate::parse::{Form, Parsed, Parser};
 use crate::problem::Problem;
 use crate::scope::Name;
 use crate::syntax::{Expr, Kind, Span};
@@ -10,9 +10,18 @@ use crate::syntax::{Expr, Kind, Span};
 struct Chunks {
     chunks: Vec<(String, Expr)>,
     last: String,
+    /// Where what lies between two interpolations began.
+    start: u32,
 }
 
 impl Chunks {
+    fn new(start: u32) -> Self {
+        Self {
+            start,
+            ..Self::default()
+        }
+    }
+
     fn interpolate(&mut self, expression: Expr) {
         let text = std::mem::take(&mut self.last);
         self.chunks.push((text, expression));
@@ -27,7 +36,7 @@ impl Chunks {
 
 impl Parser<'_> {
     pub(super) fn double_quoted(&mut self, start: u32) -> Parsed<Expr> {
-        let mut chunks = Chunks::default();
+        let mut chunks = Chunks::new(start);
         self.advance(1);
         loop {
             let plain =
@@ -36,10 +45,12 @@ impl Parser<'_> {
             match self.peek() {
                 b'"' => {
                     self.advance(1);
+                    self.note(Form::Leaf, chunks.start);
+                    self.note(Form::Text, start);
                     return Ok(Expr::new(chunks.finish(), self.span_from(start)));
                 }
                 b'\\' => chunks.last.push(self.escape()?),
-                b'$' if self.peek_at(1) == b'{' => chunks.interpolate(self.interpolation()?),
+                b'$' if self.peek_at(1) == b'{' => self.interpolation(&mut chunks)?,
                 b'$' => {
                     chunks.last.push('$');
                     self.advance(1);
@@ -76,13 +87,16 @@ impl Parser<'_> {
         &self.text[start..self.position]
     }
 
-    fn interpolation(&mut self) -> Parsed<Expr> {
+    fn interpolation(&mut self, chunks: &mut Chunks) -> Parsed<()> {
         self.advance(2);
+        self.note(Form::Leaf, chunks.start);
         self.whitespace()?;
         let expression = self.expression()?;
         self.whitespace()?;
+        chunks.start = self.mark();
         self.expect("}", "`}`")?;
-        Ok(expression)
+        chunks.interpolate(expression);
+        Ok(())
     }
 
     fn escape(&mut self) -> Parsed<char> {
@@ -144,7 +158,7 @@ impl Parser<'_> {
                 .unexpected("the end of the line")
                 .hint("a text between `''` begins on the next line"));
         }
-        let mut chunks = Chunks::default();
+        let mut chunks = Chunks::new(start);
         loop {
             let plain = self.until(|byte| matches!(byte, b'\'' | b'$' | b'\r'));
             chunks.last.push_str(plain);
@@ -153,10 +167,12 @@ impl Parser<'_> {
             } else if self.eat("'''") {
                 chunks.last.push_str("''");
             } else if self.eat("''") {
+                self.note(Form::Leaf, chunks.start);
+                self.note(Form::Text, start);
                 strip_indentation(&mut chunks);
                 return Ok(Expr::new(chunks.finish(), self.span_from(start)));
             } else if self.at("${") {
-                chunks.interpolate(self.interpolation()?);
+                self.interpolation(&mut chunks)?;
             } else if self.eat("\r\n") {
                 chunks.last.push('\n');
             } else if let c @ (b'\'' | b'$') = self.peek() {
@@ -179,7 +195,8 @@ impl Parser<'_> {
 /// Removes the white space that all lines begin with. Empty lines don't count,
 /// except the last one.
 fn strip_indentation(chunks: &mut Chunks) {
-    let indentation = common_indentation(chunks).len();
+    let texts = chunks.chunks.iter().map(|(text, _)| text.as_str());
+    let indentation = common_indentation(texts.chain([chunks.last.as_str()])).len();
     let mut line_start = true;
     for (text, _) in &mut chunks.chunks {
         *text = strip(text, indentation, line_start);
@@ -188,15 +205,11 @@ fn strip_indentation(chunks: &mut Chunks) {
     chunks.last = strip(&chunks.last, indentation, line_start);
 }
 
-/// Returns the longest white space that all lines which count begin with.
-fn common_indentation(chunks: &Chunks) -> String {
+/// Returns the longest white space that all lines which count begin with, of
+/// what lies between the interpolations of a text.
+pub(crate) fn common_indentation<'a>(texts: impl Iterator<Item = &'a str>) -> String {
     let mut common: Option<String> = None;
     let mut line_start = true;
-    let texts = chunks
-        .chunks
-        .iter()
-        .map(|(text, _)| text)
-        .chain([&chunks.last]);
     for text in texts {
         let lines = text.split('\n').count();
         for (at, line) in text.split('\n').enumerate() {

@@ -1,5 +1,8 @@
 //! Bounded fuzzing: mutated sources and mutated binary forms.
 //!
+//! What must hold for them is in `fuzzing.rs`, shared with the targets of
+//! `cargo fuzz` in `fuzz/`, which have the same seeds.
+//!
 //! The seeds are below `tests/corpus`: sources, and binary forms by hand; the
 //! sources' own binary forms are seeds, too. Mutations are those of a fixed
 //! generator, so that a round that fails fails again;
@@ -10,22 +13,13 @@
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::Arc;
 
 use crate::binary::{decode, encode};
 use crate::evaluator::Evaluator;
-use crate::limits::Limits;
+use crate::fuzzing::{evaluator, try_binary, try_text};
 use crate::location::Location;
 use crate::parse::parse;
-use crate::print::print;
 use crate::tests::on_machine;
-use crate::{ErrorKind, MemoryImporter, typecheck};
-
-const LIMITS: Limits = Limits {
-    steps: 100_000,
-    memory: 32 << 20,
-    bits: 1 << 14,
-};
 
 /// What a mutation inserts: what means something somewhere.
 const WORDS: &[&str] = &[
@@ -118,7 +112,7 @@ const HEADS: &[&[u8]] = &[
 ];
 
 /// A generator of numbers that are only meant to differ (splitmix64).
-struct Numbers(u64);
+pub(super) struct Numbers(pub(super) u64);
 
 impl Numbers {
     fn next(&mut self) -> u64 {
@@ -128,7 +122,7 @@ impl Numbers {
         mixed ^ (mixed >> 31)
     }
 
-    fn below(&mut self, bound: usize) -> usize {
+    pub(super) fn below(&mut self, bound: usize) -> usize {
         let bound = bound.max(1) as u64;
         usize::try_from(self.next() % bound).expect("below a usize")
     }
@@ -185,84 +179,6 @@ fn seeds(folder: &str) -> Vec<Vec<u8>> {
     seeds
 }
 
-fn library() -> MemoryImporter {
-    let remote = |path: &str| Location::Remote(format!("https://a.example/{path}"));
-    MemoryImporter::new()
-        .with(Location::File("lib.dhall".to_owned()), "\\(x : Text) -> x")
-        .with(
-            Location::File("headers.dhall".to_owned()),
-            "toMap { A = \"1\" }",
-        )
-        .with(remote("x"), "./loop")
-        .with(remote("loop"), "./x")
-}
-
-fn evaluator(importer: MemoryImporter) -> Evaluator {
-    Evaluator::new(Arc::new(importer)).with_limits(LIMITS)
-}
-
-/// What must hold for a text that has a value: written where it is imported,
-/// it has the same.
-fn try_resolved(text: &str, hash: [u8; 32]) {
-    let here = Location::File("main.dhall".to_owned());
-    let importer = library().with(Location::File("part.dhall".to_owned()), text);
-    let resolved = match evaluator(importer).resolve(&here, "(./part.dhall)") {
-        Ok(resolved) => resolved.expression.to_string(),
-        Err(error) => return assert_eq!(error.kind(), ErrorKind::Exhausted, "{error}"),
-    };
-    let evaluated = evaluator(MemoryImporter::new()).evaluate(&here, &resolved);
-    match evaluated.and_then(|evaluated| evaluated.value.hash()) {
-        Ok(found) => assert_eq!(found, hash, "{resolved}"),
-        Err(error) => assert_eq!(error.kind(), ErrorKind::Exhausted, "{resolved}: {error}"),
-    }
-}
-
-/// What must hold for any text.
-fn try_text(evaluator: &Evaluator, bytes: &[u8]) {
-    let Ok(text) = std::str::from_utf8(bytes) else {
-        return;
-    };
-    if let Ok(expression) = parse(text) {
-        let binary = encode(&expression).expect("a text is not too deep");
-        let decoded = decode(&binary).expect("what is encoded is decoded");
-        assert_eq!(encode(&decoded).as_ref(), Ok(&binary));
-        let printed = print(&expression);
-        let again = parse(&printed).unwrap_or_else(|problem| panic!("{printed}\n{problem:?}"));
-        assert_eq!(encode(&again).as_ref(), Ok(&binary), "{printed}");
-    }
-    match evaluator.evaluate(&Location::File("main.dhall".to_owned()), text) {
-        Ok(evaluated) => {
-            let shown = evaluated.value.to_string();
-            if let (Ok(hash), Ok(bytes)) = (evaluated.value.hash(), evaluated.value.encode()) {
-                assert_eq!(crate::import::sha256(&bytes), hash, "{shown}");
-                try_resolved(text, hash);
-            }
-        }
-        Err(error) => {
-            assert!(!error.render(false).is_empty());
-            assert!(error.trace().to_string().lines().count() > 1);
-        }
-    }
-}
-
-/// What must hold for any bytes.
-fn try_binary(_: &Evaluator, bytes: &[u8]) {
-    let Ok(expression) = decode(bytes) else {
-        return;
-    };
-    let binary = encode(&expression).expect("what is decoded is encoded");
-    let decoded = decode(&binary).expect("what is encoded is decoded");
-    assert_eq!(encode(&decoded).as_ref(), Ok(&binary));
-    drop(print(&expression));
-    if !expression.imports() {
-        let machine = crate::evaluate::Machine::new(LIMITS);
-        if typecheck::infer(&machine, &expression).is_ok() {
-            let value = machine.eval(&expression, &crate::environment::Env::default());
-            let _ = value.and_then(|value| crate::import::normal_form(&machine, &value));
-        }
-    }
-}
-
 /// Runs each seed as it is, and then mutations of all.
 fn fuzz(seeds: &[Vec<u8>], words: &[&[u8]], rounds: u64, body: fn(&Evaluator, &[u8])) {
     let asked = std::env::var("STRAYLIGHT_FUZZ_ROUNDS").ok();
@@ -270,7 +186,7 @@ fn fuzz(seeds: &[Vec<u8>], words: &[&[u8]], rounds: u64, body: fn(&Evaluator, &[
         .and_then(|rounds| rounds.parse().ok())
         .unwrap_or(rounds);
     on_machine(|_| {
-        let evaluator = evaluator(library());
+        let evaluator = evaluator();
         let try_one = |round: u64, input: &[u8]| {
             let result = catch_unwind(AssertUnwindSafe(|| body(&evaluator, input)));
             let shown = input.escape_ascii();
@@ -306,7 +222,7 @@ fn mutated_binary_forms_decode_or_fail() {
 
 #[test]
 fn the_seeds_reach_the_evaluator() {
-    let evaluator = evaluator(library());
+    let evaluator = evaluator();
     let here = Location::File("main.dhall".to_owned());
     let mut values = 0;
     for seed in seeds("text") {

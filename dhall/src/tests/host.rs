@@ -125,6 +125,43 @@ fn rust_values_take_the_shape_of_a_type() {
 }
 
 #[test]
+fn maps_are_lists_of_entries_or_records() {
+    let value = evaluate("toMap { b = 2, a = 1 } # [ { mapKey = \"a\", mapValue = 3 } ]");
+    let map: BTreeMap<String, u64> = from_value(&value).expect("a map");
+    let expected = BTreeMap::from([("a".to_owned(), 3), ("b".to_owned(), 2)]);
+    assert_eq!(map, expected, "the last value of a key counts");
+    assert_eq!(
+        from_value(&evaluate("{ a = 3, b = 2 }")),
+        Ok(expected.clone())
+    );
+    let ty = evaluate("List { mapKey : Text, mapValue : Natural }");
+    let again = to_value(&expected, &ty).expect("a value");
+    assert!(again.equivalent(&evaluate("toMap { a = 3, b = 2 }")));
+    let by_number = BTreeMap::from([(1_u8, true)]);
+    let ty = evaluate("List { mapKey : Natural, mapValue : Bool }");
+    let value = to_value(&by_number, &ty).expect("a value");
+    assert_eq!(from_value(&value), Ok(by_number.clone()));
+    let empty = evaluate("[] : List { mapKey : Text, mapValue : Natural }");
+    assert_eq!(from_value(&empty), Ok(BTreeMap::<String, u64>::new()));
+
+    let large = evaluate("toMap { a = 1, b = 256 }");
+    let error = from_value::<BTreeMap<String, u8>>(&large).expect_err("too large");
+    assert_eq!(error.path(), "[1].mapValue");
+    let error = from_value::<BTreeMap<String, u8>>(&evaluate("[ 1 ]")).expect_err("no entry");
+    assert_eq!(
+        error.to_string(),
+        "`[0]`: expected an entry `{ mapKey, mapValue }` of a map, found a `Natural`"
+    );
+    let error = to_value(&by_number, &evaluate("{ a : Bool }")).expect_err("a number");
+    assert_eq!(
+        error.to_string(),
+        "a whole number is not the name of a field"
+    );
+    let error = to_value(&by_number, &evaluate("List Bool")).expect_err("no entries");
+    assert_eq!(error.path(), "0");
+}
+
+#[test]
 fn functions_are_applied_and_their_types_taken_apart() {
     let (value, ty) =
         try_evaluate("\\(c : { debug : Bool }) -> { mode = if c.debug then \"g\" else \"o\" }")

@@ -402,7 +402,7 @@ fn builtins() {
         (
             "\\(n : Natural) -> Natural/fold n Natural",
             "λ(n : Natural) → Natural/fold n Natural",
-            "∀(n : Natural) →\n∀(succ : Natural → Natural) → ∀(zero : Natural) → Natural",
+            "∀(n : Natural) → ∀(succ : Natural → Natural) → ∀(zero : Natural) → Natural",
         ),
     ]);
     fails(&[

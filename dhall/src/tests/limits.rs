@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use crate::binary::encode;
 use crate::limits::Limits;
 use crate::location::Location;
+use crate::parse::parse;
+use crate::print::print;
 use crate::{Evaluated, Evaluator, MemoryImporter};
 
 fn evaluate(text: &str) -> Result<Evaluated, String> {
@@ -27,6 +30,24 @@ fn small() -> Limits {
     }
 }
 
+/// What opens, what is inside, and what closes.
+pub(super) const NESTED: &[(&str, &str, &str)] = &[
+    ("(", "1", ")"),
+    ("[", "1", "]"),
+    ("{ a = ", "1", "}"),
+    ("{ a : ", "Bool", "}"),
+    ("Some (", "1", ")"),
+    ("\"${", "\"\"", "}\""),
+    ("\\(x : Bool) -> ", "x", ""),
+    ("Bool -> ", "Bool", ""),
+    ("if True then ", "1", " else 1"),
+    ("let x = ", "1", " in x"),
+    ("", "{=}", ".{}"),
+    ("{- ", "", " -}1"),
+    ("< A : ", "Bool", ">"),
+    ("(1 + ", "1", ")"),
+];
+
 /// Asserts that a text evaluates, or says that it nests too deeply.
 fn deep_or_fine(text: &str) {
     match evaluate(text) {
@@ -47,22 +68,7 @@ fn ten_thousand_levels_are_fine() {
 #[test]
 fn depth_is_never_an_overflow() {
     let depth = 100_000;
-    for (open, middle, close) in [
-        ("(", "1", ")"),
-        ("[", "1", "]"),
-        ("{ a = ", "1", "}"),
-        ("{ a : ", "Bool", "}"),
-        ("Some (", "1", ")"),
-        ("\"${", "\"\"", "}\""),
-        ("\\(x : Bool) -> ", "x", ""),
-        ("Bool -> ", "Bool", ""),
-        ("if True then ", "1", " else 1"),
-        ("let x = ", "1", " in x"),
-        ("", "{=}", ".{}"),
-        ("{- ", "", " -}"),
-        ("< A : ", "Bool", ">"),
-        ("(1 + ", "1", ")"),
-    ] {
+    for (open, middle, close) in NESTED {
         let text = format!("{}{middle}{}", open.repeat(depth), close.repeat(depth));
         let _ = evaluate(&text);
         let unclosed = format!("{}{middle}", open.repeat(depth));
@@ -94,6 +100,25 @@ fn a_million_items_are_fine() {
     let evaluated = evaluate(&text).expect("a list");
     let items: Vec<u64> = crate::from_value(&evaluated.value).expect("numbers");
     assert_eq!(items.len(), 1_000_000);
+}
+
+#[test]
+fn what_nests_deeply_is_not_printed_as_blanks() {
+    let depth = 20_000;
+    for (open, middle, close) in [
+        ("{ a = ", "1", " }"),
+        ("[ ", "1", " ]"),
+        ("λ(x : Bool) → ", "x", ""),
+    ] {
+        let text = format!("{}{middle}{}", open.repeat(depth), close.repeat(depth));
+        crate::tests::on_machine(|_| {
+            let expression = parse(&text).expect("it parses");
+            let printed = print(&expression);
+            assert!(printed.len() < 400 * depth, "{open} {}", printed.len());
+            let again = parse(&printed).expect("it parses again");
+            assert!(encode(&again) == encode(&expression), "{open}");
+        });
+    }
 }
 
 #[test]

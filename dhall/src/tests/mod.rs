@@ -3,6 +3,8 @@
 mod acceptance;
 mod diff;
 mod files;
+mod fold;
+mod format;
 mod freeze;
 mod fuzz;
 mod headers;
@@ -14,11 +16,13 @@ mod imports;
 mod language;
 mod limits;
 mod parallel;
+mod programs;
 mod properties;
 mod resolve;
 #[cfg(feature = "http")]
 mod server;
 mod trace;
+mod typed;
 
 use std::sync::Arc;
 

@@ -16,6 +16,7 @@ use crate::quote::Quoter;
 use crate::scope::{Name, Scope};
 use crate::syntax::{Binding, Expr, Kind, Op, Span, Step, Var, VarTarget};
 use crate::temporal::{Date, Time, TimeZone};
+use crate::tests::format::stable;
 use crate::tests::on_machine;
 
 /// Names that collide, are reserved, or need quotes.
@@ -184,6 +185,11 @@ proptest! {
             let parsed = parse(&text).unwrap_or_else(|problem| panic!("{text}\n{problem:?}"));
             assert_eq!(encode(&parsed).expect("bytes"), bytes, "{text}");
         });
+    }
+
+    #[test]
+    fn what_is_printed_is_formatted_once(expression in expression()) {
+        on_machine(|_| drop(stable(&print(&expression))));
     }
 
     #[test]

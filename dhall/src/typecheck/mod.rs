@@ -119,11 +119,13 @@ impl<'m> Checker<'m> {
 
     fn mismatch(&self, span: Span, expected: &Val, found: &Val, message: &str) -> Box<Problem> {
         let show = |value: &Val| self.show(value);
-        let (label, notes) = match difference(self.machine, &show, expected, found) {
-            Ok(difference) => (difference.summary, difference.details),
-            Err(stop) => (stop.to_string(), Vec::new()),
-        };
-        Problem::new(span, message).label(label).notes(notes)
+        match difference(self.machine, &show, expected, found) {
+            Ok(difference) => Problem::new(span, message)
+                .label(difference.summary)
+                .notes(difference.details)
+                .maybe_hint(difference.hint),
+            Err(stop) => Problem::new(span, message).label(stop.to_string()),
+        }
     }
 
     /// Infers the type of an expression; it is in weak head normal form.

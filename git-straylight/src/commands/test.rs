@@ -31,7 +31,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let report = setup.builder.build(&labels, Wanted::Tests, None);
     let code = conclude(&setup, &report)?;
     for built in &report.built {
-        let again = if built.actions.iter().any(|result| result.executed) {
+        let again = if built.executed {
             String::new()
         } else {
             ui::styled(ui::FAINT, " (known)")

@@ -190,12 +190,26 @@ fn normalized(machine: &Machine, expression: &Expr, alpha: bool) -> Result<Vec<u
     normalize().map_err(|stop| stop.to_string())
 }
 
+/// A text is formatted to what means the same, and is not formatted again.
+fn formats(case: &Case) -> Outcome {
+    let format = |text: &str| {
+        let formatted = crate::format(&case.location(), text);
+        formatted.map_err(|error| error.render(false))
+    };
+    let once = format(&case.text())?;
+    if format(&once)? != once {
+        return Err(format!("it is formatted twice:\n{once}"));
+    }
+    Ok(())
+}
+
 fn parser(root: &Path) -> Vec<String> {
     let mut unexpected = run(root, "parser/success", "A.dhall", |case| {
         let expected = fs::read(case.sibling("B.dhallb")).map_err(|error| error.to_string())?;
         let found =
             on_machine(|_| encoded(&parse(&case.text()).map_err(|problem| problem.message)?))?;
-        same(&expected, &found)
+        same(&expected, &found)?;
+        formats(case)
     });
     unexpected.extend(run(
         root,

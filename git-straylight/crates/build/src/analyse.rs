@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use straylight_dhall::{from_value, to_value};
+use straylight_dice::Fingerprint;
 use straylight_odb::Sha256;
 
 use crate::configuration::Configuration;
@@ -12,6 +13,8 @@ use crate::error::{BuildError, BuildResult};
 use crate::label::Label;
 use crate::package::Package;
 use crate::path;
+use crate::persist::Fingerprinter;
+use crate::session::Warning;
 use crate::sets::Node;
 use crate::target::{Mention, Output, Target};
 
@@ -38,7 +41,7 @@ impl Declared {
             return Err(Arc::new(BuildError::NoTarget {
                 label,
                 place: None,
-                known: package.names(),
+                known: package.names().names,
             }));
         };
         let malformed = |problem: String| BuildError::Malformed {
@@ -172,6 +175,8 @@ pub(crate) struct Analysed {
     pub(crate) declared: Declared,
     dependencies: Vec<Arc<Analysed>>,
     mentioned: BTreeMap<Mention, Arc<Analysed>>,
+    /// Stands for the target and all that it mentions.
+    pub(crate) fingerprint: Fingerprint,
 }
 
 impl Analysed {
@@ -188,11 +193,29 @@ impl Analysed {
             .filter_map(|text| mentioned.get(&Mention::target(text)))
             .map(Arc::clone)
             .collect();
+        let mut hasher = Fingerprinter::default();
+        hasher.add(declared.label.to_string().as_bytes());
+        hasher.add(declared.configuration.to_string().as_bytes());
+        hasher.add(declared.spec.0.as_raw());
+        for (mention, target) in &mentioned {
+            hasher.add(mention.text.as_bytes());
+            hasher.add(&[u8::from(mention.tool)]);
+            hasher.add(&target.fingerprint);
+        }
         Arc::new(Self {
+            fingerprint: hasher.finish(),
             declared,
             dependencies,
             mentioned,
         })
+    }
+
+    /// Returns what the rule wants to be told of the target.
+    pub(crate) fn warnings(&self) -> impl Iterator<Item = Warning> + '_ {
+        let declared = &self.declared;
+        let place = || declared.package.place_of(declared.label.name());
+        let warnings = declared.target.warnings.iter();
+        warnings.map(move |message| Warning::new(&place(), message.clone()))
     }
 
     /// Returns the target of a mention; a mention that was not resolved is

@@ -1,24 +1,28 @@
 //! The whole way: from labels to outputs in the user's hands.
 
-use std::collections::HashSet;
-use std::sync::Arc;
+use std::fs::{self, File};
+use std::io;
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::join_all;
 use straylight_dhall::{Evaluator, Importer};
 use straylight_dice::{Data, Engine};
-use straylight_exec::trace::TraceContent;
-use straylight_odb::{Sha256, layout};
+use straylight_odb::StoreError;
 
-use crate::analyse::Analysed;
 use crate::configuration::{Configuration, Mode, Triple};
 use crate::error::{BuildError, BuildResult};
+use crate::files::Files;
 use crate::import::TreeImporter;
-use crate::keys::{ActionKey, PackageKey, Step, TargetKey, flatten};
-use crate::label::{Label, PackagePath, Reference};
+use crate::keys::{ActionKey, PlatformsKey, RootKey, SelectionKey, TargetKey, flatten};
+use crate::label::{Label, Reference};
 use crate::lower::{self, Input};
 use crate::materialize::Materializer;
-use crate::perform::{self, ActionResult};
+use crate::perform;
+use crate::persist;
+use crate::report::{Built, BuiltOutput, Report};
+use crate::root::{self, Root};
 use crate::session::{Services, Session};
 
 /// How a build goes about its work.
@@ -49,7 +53,7 @@ impl Options {
 }
 
 /// What of the targets is wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Wanted {
     /// Their outputs.
     Outputs,
@@ -59,58 +63,41 @@ pub enum Wanted {
     Tests,
 }
 
+/// Where a builder keeps what it knows for the next process.
+#[derive(Clone, Debug)]
+pub struct GraphFile {
+    /// The file.
+    pub path: PathBuf,
+    /// Stands for all that results depend on besides the sources: the program,
+    /// the store, the isolation.
+    pub context: [u8; 32],
+}
+
 /// Builds targets of one source tree.
 pub struct Builder {
     services: Services,
     options: Options,
+    files: Arc<Files>,
     evaluator: Arc<Evaluator>,
     runtime: tokio::runtime::Runtime,
+    graph: Option<GraphFile>,
+    attempt: Mutex<Option<Attempt>>,
 }
 
-/// What a build did.
-#[derive(Debug, Default)]
-pub struct Report {
-    /// Targets that have what was wanted, in the order of their labels.
-    pub built: Vec<Built>,
-    /// Why others have not, each cause once.
-    pub failures: Vec<Arc<BuildError>>,
-    /// How many commands ran.
-    pub executed: usize,
-    /// How many known results stood for a run.
-    pub reused: usize,
+/// An engine and the session that its computations work in.
+#[derive(Clone)]
+struct Attempt {
+    engine: Engine,
+    session: Arc<Session>,
 }
 
-/// A target with all its outputs.
-#[derive(Debug)]
-pub struct Built {
-    /// Its name.
-    pub label: Label,
-    /// What it was built for.
-    pub configuration: Configuration,
-    /// What it is, such as `c_library`.
-    pub kind: String,
-    /// The sha256 of its normalised declaration.
-    pub spec: Sha256,
-    /// What people ask for.
-    pub outputs: Vec<BuiltOutput>,
-    /// How to run it: the program and its arguments, with absolute paths. Only
-    /// when programs were wanted.
-    pub program: Option<Vec<String>>,
-    /// The steps that made the outputs.
-    pub actions: Vec<Arc<ActionResult>>,
-}
-
-/// An output that people ask for.
-#[derive(Debug, Clone)]
-pub struct BuiltOutput {
-    /// Its name.
-    pub name: String,
-    /// Its path below the folder of outputs: `<package>/<target>/…`.
-    pub path: String,
-    /// What it is.
-    pub content: TraceContent,
-    /// Where it lies, relative to the work tree, if it was put there.
-    pub place: Option<String>,
+impl Attempt {
+    /// Returns how many results were used without computing them.
+    fn reused(&self) -> usize {
+        let confirmed = self.engine.confirmed::<ActionKey>();
+        let confirmed = usize::try_from(confirmed).unwrap_or(usize::MAX);
+        self.session.reused.load(Ordering::Relaxed) + confirmed
+    }
 }
 
 impl Builder {
@@ -123,16 +110,52 @@ impl Builder {
         options: Options,
         pinned: Arc<dyn Importer>,
     ) -> BuildResult<Self> {
-        let importer = TreeImporter::new(Arc::clone(&services.tree), pinned);
+        let files = Arc::new(Files::new(Arc::clone(&services.tree)));
+        let importer = TreeImporter::new(Arc::clone(&files), pinned);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .build()
             .map_err(|error| BuildError::Internal(format!("cannot start threads: {error}")))?;
         Ok(Self {
             services,
             options,
+            files,
             evaluator: Arc::new(Evaluator::new(Arc::new(importer))),
             runtime,
+            graph: None,
+            attempt: Mutex::new(None),
         })
+    }
+
+    /// Makes the builder go on from what an earlier process knew, and keep what
+    /// it learns in the same file. Only for trees that give signatures.
+    #[must_use]
+    pub fn with_graph(mut self, graph: GraphFile) -> Self {
+        self.graph = Some(graph);
+        self
+    }
+
+    /// Writes what was learned to the file of the graph, if there is one.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] when it cannot be written; the old file stays.
+    pub fn save(&self) -> Result<(), StoreError> {
+        let (Some(graph), Some(attempt)) = (&self.graph, &*self.last_attempt()) else {
+            return Ok(());
+        };
+        let counters = attempt.engine.counters();
+        if counters.computed + counters.reused == 0 {
+            return Ok(());
+        }
+        let folder = graph.path.parent().expect("the path has a file name");
+        fs::create_dir_all(folder).map_err(StoreError::io("create", folder))?;
+        let write = || {
+            let mut file = tempfile::NamedTempFile::new_in(folder)?;
+            let to = io::BufWriter::new(file.as_file_mut());
+            attempt.engine.save(to, &graph.context)?;
+            let kept = file.persist(&graph.path);
+            kept.map(drop).map_err(|error| error.error)
+        };
+        write().map_err(StoreError::io("write", &graph.path))
     }
 
     /// Returns the labels that `references` mean, sorted, each once.
@@ -140,71 +163,53 @@ impl Builder {
     /// # Errors
     /// [`BuildError`] when a package or a target does not exist.
     pub fn select(&self, references: &[Reference]) -> BuildResult<Vec<Label>> {
-        let (engine, _) = self.engine(false);
+        let engine = self.first_attempt().engine;
+        let keys: Vec<SelectionKey> = references.iter().cloned().map(SelectionKey).collect();
+        let selected = join_all(keys.iter().map(|key| engine.compute(key)));
         let mut labels = Vec::new();
-        for reference in references {
-            match reference {
-                Reference::Target(label) => {
-                    let package = self.package(&engine, label.package())?;
-                    if package.rule(label.name()).is_none() {
-                        return Err(Arc::new(BuildError::NoTarget {
-                            label: label.clone(),
-                            place: None,
-                            known: package.names(),
-                        }));
-                    }
-                    labels.push(label.clone());
-                }
-                Reference::Package(path) => {
-                    labels.push(self.package(&engine, path)?.default_target()?);
-                }
-                Reference::Below(folder) => labels.extend(self.below(&engine, folder)?),
-            }
+        for selected in self.runtime.block_on(selected) {
+            labels.extend(flatten(selected)?.iter().cloned());
         }
         labels.sort();
         labels.dedup();
         Ok(labels)
     }
 
-    fn below(&self, engine: &Engine, folder: &PackagePath) -> BuildResult<Vec<Label>> {
-        let packages = self
-            .services
-            .tree
-            .packages(folder)
-            .map_err(BuildError::Tree)?;
-        let mut labels = Vec::new();
-        for path in packages {
-            let package = self.package(engine, &path)?;
-            for name in package.names() {
-                labels.push(package.label(&name)?);
-            }
-        }
-        if labels.is_empty() {
-            let package = folder.clone();
-            return Err(Arc::new(BuildError::NothingBelow { package }));
-        }
-        Ok(labels)
+    fn last_attempt(&self) -> std::sync::MutexGuard<'_, Option<Attempt>> {
+        self.attempt.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn package(
-        &self,
-        engine: &Engine,
-        path: &PackagePath,
-    ) -> BuildResult<Arc<crate::package::Package>> {
-        let key = PackageKey(path.clone());
-        flatten(self.runtime.block_on(engine.compute(&key)))
+    /// Returns the engine that selects targets, and builds them first.
+    fn first_attempt(&self) -> Attempt {
+        let mut attempt = self.last_attempt();
+        attempt
+            .get_or_insert_with(|| self.new_attempt(false))
+            .clone()
     }
 
-    fn engine(&self, distrusts_store: bool) -> (Engine, Arc<Session>) {
+    /// Starts over: from the graph of an earlier process, or from nothing if
+    /// what the store says is not to be trusted.
+    fn new_attempt(&self, distrusts_store: bool) -> Attempt {
         let session = Arc::new(Session::new(
             self.services.clone(),
+            Arc::clone(&self.files),
             Arc::clone(&self.evaluator),
             self.options.jobs,
             self.options.keep_going,
             distrusts_store,
         ));
-        let data = Data::new().with(Arc::clone(&session));
-        (Engine::new(data), session)
+        let data = || Data::new().with(Arc::clone(&session));
+        let resumed = self.graph.as_ref().map(|graph| {
+            let image = File::open(&graph.path).ok().filter(|_| !distrusts_store);
+            Engine::resume(data(), persist::codecs(), image, &graph.context)
+                // A graph that cannot be read is one that is not there.
+                .or_else(|_| Engine::resume(data(), persist::codecs(), None, &graph.context))
+        });
+        let engine = match resumed {
+            Some(Ok(engine)) => engine,
+            Some(Err(_)) | None => Engine::new(data()),
+        };
+        Attempt { engine, session }
     }
 
     /// Builds targets, and puts what was asked for into the user's hands.
@@ -221,18 +226,19 @@ impl Builder {
         // that the store says it has. More are for stores that go on losing.
         const TRIES: usize = 4;
         let mut report = Report::default();
-        for attempt in 0..TRIES {
-            let (engine, session) = self.engine(attempt > 0);
-            let mut next =
-                self.runtime
-                    .block_on(self.attempt(&engine, labels, wanted, materializer));
-            next.executed = report.executed + session.executed.load(Ordering::Relaxed);
-            next.reused = session.reused.load(Ordering::Relaxed);
+        let mut attempt = self.first_attempt();
+        for _ in 0..TRIES {
+            let next = self.attempt(&attempt.engine, labels, wanted, materializer);
+            let mut next = self.runtime.block_on(next);
+            next.executed = report.executed + attempt.session.executed.load(Ordering::Relaxed);
+            next.reused = attempt.reused();
             report = next;
             let lost = |error: &Arc<BuildError>| matches!(**error, BuildError::Lost(_));
             if !report.failures.iter().any(lost) {
                 break;
             }
+            attempt = self.new_attempt(true);
+            *self.last_attempt() = Some(attempt.clone());
         }
         report
     }
@@ -246,18 +252,18 @@ impl Builder {
     ) -> Report {
         let mut report = Report::default();
         let targets = join_all(labels.iter().map(|label| self.targets(engine, label))).await;
-        let mut builds = Vec::new();
+        let mut roots = Vec::new();
         for result in targets {
             match result {
-                Ok(targets) => builds.extend(targets),
+                Ok(targets) => roots.extend(targets),
                 Err(error) => report.fail(error),
             }
         }
         let stopped = !report.failures.is_empty() && !self.options.keep_going;
         if !stopped {
-            let builds = builds
-                .iter()
-                .map(|target| self.target(engine, target, wanted, materializer));
+            let builds = roots
+                .into_iter()
+                .map(|target| self.target(engine, RootKey { target, wanted }, materializer));
             for result in join_all(builds).await {
                 match result {
                     Ok(Some(built)) => report.built.push(built),
@@ -271,14 +277,10 @@ impl Builder {
     }
 
     /// Returns the target in each configuration that it is wanted for.
-    async fn targets(&self, engine: &Engine, label: &Label) -> BuildResult<Vec<Arc<Analysed>>> {
-        let package = flatten(engine.compute(&PackageKey(label.package().clone())).await)?;
-        let own = package
-            .rule(label.name())
-            .map(|rule| rule.platforms.clone());
+    async fn targets(&self, engine: &Engine, label: &Label) -> BuildResult<Vec<TargetKey>> {
         let mut platforms = match self.options.target {
             Some(target) => vec![target],
-            None => own.unwrap_or_default(),
+            None => flatten(engine.compute(&PlatformsKey(label.clone())).await)?.to_vec(),
         };
         if platforms.is_empty() {
             platforms.push(Triple::host());
@@ -293,7 +295,11 @@ impl Builder {
         });
         let mut targets = Vec::new();
         for key in keys {
-            targets.push(flatten(engine.compute(&key).await)?);
+            // Nothing runs before all targets are understood.
+            if let Some(analysed) = engine.verify(&key).await.transpose() {
+                flatten(analysed)?;
+            }
+            targets.push(key);
         }
         Ok(targets)
     }
@@ -301,33 +307,21 @@ impl Builder {
     async fn target(
         &self,
         engine: &Engine,
-        target: &Arc<Analysed>,
-        wanted: Wanted,
+        key: RootKey,
         materializer: Option<&Materializer>,
     ) -> BuildResult<Option<Built>> {
-        let declared = &target.declared;
-        if wanted == Wanted::Tests && declared.target.test.is_none() {
+        let Some(root) = flatten(engine.compute(&key).await)? else {
             return Ok(None);
-        }
-        let (sha256, bytes) = &declared.spec;
-        let key = layout::spec(*sha256);
-        let store = &self.services.store;
-        if store
-            .read_record(&key)
-            .map_err(BuildError::Store)?
-            .is_none()
-        {
-            store.write_record(&key, bytes).map_err(BuildError::Store)?;
-        }
-        let results = self.steps(engine, target, wanted).await?;
+        };
         let mut built = Built {
-            label: declared.label.clone(),
-            configuration: declared.configuration,
-            kind: declared.target.kind.clone(),
-            spec: *sha256,
-            outputs: outputs(target, &results)?,
+            label: key.target.label.clone(),
+            configuration: key.target.configuration,
+            kind: root.kind.clone(),
+            spec: root.spec,
+            outputs: outputs(&root),
             program: None,
-            actions: results,
+            executed: root.executed,
+            actions: None,
         };
         if let Some(materializer) = materializer {
             for output in &mut built.outputs {
@@ -335,55 +329,28 @@ impl Builder {
                 materializer.put(&path, &output.content)?;
                 output.place = Some(materializer.place(&path));
             }
-            if wanted == Wanted::Programs {
-                built.program = self.program(engine, target, materializer).await?;
-            }
+        }
+        if self.graph.is_none() {
+            let analysed = flatten(engine.compute(&key.target).await)?;
+            let steps = root::steps(&analysed, key.wanted);
+            let results = join_all(steps.iter().map(|step| engine.compute(step))).await;
+            built.actions = Some(perform::all(results.into_iter().map(flatten))?);
+        }
+        if let Some(materializer) = materializer.filter(|_| key.wanted == Wanted::Programs) {
+            built.program = self.program(engine, &key.target, materializer).await?;
         }
         Ok(Some(built))
-    }
-
-    async fn steps(
-        &self,
-        engine: &Engine,
-        target: &Arc<Analysed>,
-        wanted: Wanted,
-    ) -> BuildResult<Vec<Arc<ActionResult>>> {
-        let declared = &target.declared;
-        let named = &declared.target.outputs;
-        let mut steps: Vec<Step> = if wanted == Wanted::Tests {
-            vec![Step::Test]
-        } else if named.is_empty() {
-            (0..declared.target.actions.len())
-                .map(Step::Action)
-                .collect()
-        } else {
-            let makers = named
-                .iter()
-                .filter_map(|named| declared.producer(&named.path));
-            makers.map(|(index, _)| Step::Action(index)).collect()
-        };
-        steps.sort();
-        steps.dedup();
-        let keys: Vec<ActionKey> = steps
-            .into_iter()
-            .map(|step| ActionKey {
-                label: declared.label.clone(),
-                configuration: declared.configuration,
-                step,
-            })
-            .collect();
-        let results = join_all(keys.iter().map(|key| engine.compute(key))).await;
-        perform::all(results.into_iter().map(flatten))
     }
 
     /// Puts what a program reads beside it, and returns its command line.
     async fn program(
         &self,
         engine: &Engine,
-        target: &Arc<Analysed>,
+        target: &TargetKey,
         materializer: &Materializer,
     ) -> BuildResult<Option<Vec<String>>> {
-        let Some(program) = lower::lower_run(target, materializer)? else {
+        let analysed = flatten(engine.compute(target).await)?;
+        let Some(program) = lower::lower_run(&analysed, materializer)? else {
             return Ok(None);
         };
         for (path, input) in program.inputs {
@@ -400,6 +367,16 @@ impl Builder {
     }
 }
 
+fn outputs(root: &Root) -> Vec<BuiltOutput> {
+    let outputs = root.outputs.iter().map(|output| BuiltOutput {
+        name: output.name.clone(),
+        path: output.path.clone(),
+        content: output.content.clone(),
+        place: None,
+    });
+    outputs.collect()
+}
+
 /// Returns where an output lies below the folder of outputs. Those for this
 /// machine have the short path.
 pub(crate) fn placed(configuration: &Configuration, path: &str) -> String {
@@ -407,44 +384,5 @@ pub(crate) fn placed(configuration: &Configuration, path: &str) -> String {
         path.to_owned()
     } else {
         format!("{}/{path}", configuration.target)
-    }
-}
-
-/// Finds the outputs that people ask for among the results of the steps.
-fn outputs(target: &Arc<Analysed>, results: &[Arc<ActionResult>]) -> BuildResult<Vec<BuiltOutput>> {
-    let declared = &target.declared;
-    let mut outputs = Vec::new();
-    for named in &declared.target.outputs {
-        let staged = declared.staged(&named.path);
-        let Some(output) = results.iter().find_map(|result| result.output(&staged)) else {
-            // A test has run, and its program is not among the results.
-            continue;
-        };
-        outputs.push(BuiltOutput {
-            name: named.name.clone(),
-            path: staged.strip_prefix("out/").unwrap_or(&staged).to_owned(),
-            content: output.content.clone(),
-            place: None,
-        });
-    }
-    Ok(outputs)
-}
-
-impl Report {
-    fn fail(&mut self, error: Arc<BuildError>) {
-        self.failures.push(error);
-    }
-
-    /// A failure is told once, however many targets it stops; what was not
-    /// started because of one is not told at all.
-    fn forget_consequences(&mut self) {
-        let mut seen = HashSet::new();
-        self.failures.retain(|error| {
-            seen.insert((error.to_string(), error.place().map(ToString::to_string)))
-        });
-        let cancelled = |error: &Arc<BuildError>| matches!(**error, BuildError::Cancelled);
-        if !self.failures.iter().all(cancelled) {
-            self.failures.retain(|error| !cancelled(error));
-        }
     }
 }

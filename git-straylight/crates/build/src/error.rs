@@ -123,7 +123,7 @@ pub enum BuildError {
     },
     /// The tree itself cannot be read.
     #[error(transparent)]
-    Tree(TreeError),
+    Tree(Arc<TreeError>),
     /// Pinned bytes are in no store.
     #[error("the pinned file `{path}` (`ca://sha256:{sha256}`) is not in the store")]
     NotPinned {

@@ -232,8 +232,8 @@ impl SourceTree for GitTree {
         Ok(packages)
     }
 
-    fn is_tracked(&self, _path: &str) -> bool {
-        true
+    fn is_tracked(&self, _path: &str) -> Result<bool, TreeError> {
+        Ok(true)
     }
 }
 

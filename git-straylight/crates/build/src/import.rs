@@ -8,18 +8,19 @@ use std::sync::Arc;
 
 use straylight_dhall::{ImportError, Importer, Location, library};
 
+use crate::files::Files;
 use crate::label::BUILD_FILE;
-use crate::tree::{SourceTree, TreeError};
+use crate::tree::TreeError;
 
 /// Answers imports from a source tree, and what is pinned from `pinned`.
 pub(crate) struct TreeImporter {
-    tree: Arc<dyn SourceTree>,
+    files: Arc<Files>,
     pinned: Arc<dyn Importer>,
 }
 
 impl TreeImporter {
-    pub(crate) fn new(tree: Arc<dyn SourceTree>, pinned: Arc<dyn Importer>) -> Self {
-        Self { tree, pinned }
+    pub(crate) fn new(files: Arc<Files>, pinned: Arc<dyn Importer>) -> Self {
+        Self { files, pinned }
     }
 
     fn file(&self, path: &str) -> Result<Option<Arc<[u8]>>, ImportError> {
@@ -30,7 +31,8 @@ impl TreeImporter {
                     .to_owned(),
             ));
         }
-        self.tree.read(path).map_err(|error| {
+        let read = self.files.read(path);
+        read.map(|file| file.bytes.clone()).map_err(|error| {
             let (message, hint) = (error.to_string(), error.hint().unwrap_or_default());
             match error {
                 TreeError::Io { .. } | TreeError::Repository(_) | TreeError::Store(_) => {

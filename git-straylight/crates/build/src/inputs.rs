@@ -11,18 +11,26 @@ use straylight_odb::{ContentStore as _, Digest};
 
 use crate::analyse::Analysed;
 use crate::error::{BuildError, BuildResult};
-use crate::keys::{ActionKey, SourceKey, flatten};
+use crate::keys::{ActionKey, Source, SourceKey, flatten};
 use crate::lower::Input;
 use crate::perform::{ActionResult, all, exec_error};
-use crate::session::Session;
+use crate::session::{Session, Warning};
 use crate::tree::{SourceFile, TreeError};
+
+/// What a step reads.
+pub(crate) struct Gathered {
+    pub(crate) tree: InputTree,
+    /// The steps that made some of it.
+    pub(crate) steps: Vec<Arc<ActionResult>>,
+    pub(crate) warnings: Vec<Warning>,
+}
 
 /// Makes the tree of a step's inputs.
 pub(crate) async fn gather(
     ctx: &Context,
     analysed: &Arc<Analysed>,
     inputs: &BTreeMap<String, Input>,
-) -> BuildResult<(InputTree, Vec<Arc<ActionResult>>)> {
+) -> BuildResult<Gathered> {
     let mut sources: Vec<(&str, &str)> = Vec::new();
     let mut made: Vec<(&str, ActionKey)> = Vec::new();
     let mut tree = InputTree::new();
@@ -53,14 +61,20 @@ pub(crate) async fn gather(
     keys.dedup();
     let results = ctx.join(&keys);
     let (files, results) = futures::join!(files, results);
+    let mut warnings = Vec::new();
     for ((path, written), file) in sources.into_iter().zip(files) {
-        insert(
-            &mut tree,
-            analysed,
-            path,
-            source(ctx, analysed, path, written, file)?,
-        )?;
+        let source = source(analysed, written, file)?;
+        let SourceFile { digest, executable } = source.file;
+        insert(&mut tree, analysed, path, Node::File { digest, executable })?;
+        if !source.tracked {
+            let message =
+                format!("`{path}` is not tracked: `git add {path}`, or no other clone has it");
+            let place = analysed.declared.package.place_of(written);
+            warnings.push(Warning::new(&place, message));
+        }
     }
+    let session = ctx.data::<Arc<Session>>();
+    warnings.iter().for_each(|warning| session.warn(warning));
     let results = all(results.into_iter().map(flatten))?;
     let steps: BTreeMap<_, _> = keys.into_iter().zip(results).collect();
     for (path, key) in made {
@@ -70,7 +84,11 @@ pub(crate) async fn gather(
         };
         insert(&mut tree, analysed, path, node(&output.content))?;
     }
-    Ok((tree, steps.into_values().collect()))
+    Ok(Gathered {
+        tree,
+        steps: steps.into_values().collect(),
+        warnings,
+    })
 }
 
 fn insert(tree: &mut InputTree, analysed: &Analysed, path: &str, node: Node) -> BuildResult<()> {
@@ -92,32 +110,18 @@ fn node(content: &TraceContent) -> Node {
 }
 
 fn source(
-    ctx: &Context,
     analysed: &Analysed,
-    path: &str,
     written: &str,
-    file: Result<Result<SourceFile, Arc<TreeError>>, EngineError>,
-) -> BuildResult<Node> {
-    let session = ctx.data::<Arc<Session>>();
-    let place = || analysed.declared.package.place_of(written);
+    source: Result<Result<Arc<Source>, Arc<TreeError>>, EngineError>,
+) -> BuildResult<Arc<Source>> {
     let unreadable = |error| {
         Arc::new(BuildError::Source {
             label: analysed.declared.label.clone(),
-            place: Some(place()),
+            place: Some(analysed.declared.package.place_of(written)),
             error,
         })
     };
-    let file = flatten(file.map(|file| file.map_err(unreadable)))?;
-    if !session.tree.is_tracked(path) {
-        session.warn(
-            place(),
-            format!("`{path}` is not tracked: `git add {path}`, or no other clone has it"),
-        );
-    }
-    Ok(Node::File {
-        digest: file.digest,
-        executable: file.executable,
-    })
+    flatten(source.map(|source| source.map_err(unreadable)))
 }
 
 fn pinned(

@@ -8,14 +8,38 @@ use futures::future::join_all;
 use straylight_dice::{Context, EngineError, Key};
 
 use crate::analyse::{Analysed, Declared};
-use crate::configuration::Configuration;
+use crate::build::Wanted;
+use crate::configuration::{Configuration, Triple};
 use crate::error::{BuildError, BuildResult};
+use crate::files::ReadFile;
 use crate::label::{Label, PackagePath, Reference};
-use crate::package::Package;
+use crate::package::{Names, Package};
 use crate::perform::{self, ActionResult};
+use crate::root::{self, Root};
+use crate::select;
 use crate::session::Session;
 use crate::target::Mention;
-use crate::tree::{SourceFile, TreeError};
+use crate::tree::{Signature, SourceFile, TreeError};
+
+/// A build file, or one that it imports; absent ones, too.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct FileKey(pub(crate) String);
+
+/// The packages in and below a folder.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct ListingKey(pub(crate) PackagePath);
+
+/// The targets that a label on the command line means.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct SelectionKey(pub(crate) Reference);
+
+/// The names of a package's targets.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct NamesKey(pub(crate) PackagePath);
+
+/// The platforms that a target says it is for.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct PlatformsKey(pub(crate) Label);
 
 /// The rules of a package.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -32,6 +56,13 @@ pub(crate) struct TargetKey {
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct SourceKey(pub(crate) String);
 
+/// A target with what is wanted of it.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct RootKey {
+    pub(crate) target: TargetKey,
+    pub(crate) wanted: Wanted,
+}
+
 /// The result of one step of a target.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) struct ActionKey {
@@ -47,6 +78,47 @@ pub(crate) enum Step {
     Action(usize),
     /// The run of its test.
     Test,
+}
+
+impl fmt::Display for FileKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for ListingKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the packages below {}", self.0)
+    }
+}
+
+impl fmt::Display for SelectionKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Reference::Target(label) => fmt::Display::fmt(label, f),
+            Reference::Package(path) => fmt::Display::fmt(path, f),
+            Reference::Below(path) if path.as_str().is_empty() => f.write_str("//..."),
+            Reference::Below(path) => write!(f, "{path}/..."),
+        }
+    }
+}
+
+impl fmt::Display for NamesKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Display for PlatformsKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Display for RootKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.target, f)
+    }
 }
 
 impl fmt::Display for PackageKey {
@@ -76,6 +148,24 @@ impl fmt::Display for ActionKey {
     }
 }
 
+/// A source file in the store.
+#[derive(Debug)]
+pub(crate) struct Source {
+    pub(crate) file: SourceFile,
+    /// Whether git knows it.
+    pub(crate) tracked: bool,
+    pub(crate) signature: Option<Signature>,
+    /// Of what decides whether git knows it.
+    pub(crate) tracking: Option<Signature>,
+}
+
+/// The packages of a folder.
+#[derive(Debug)]
+pub(crate) struct Listed {
+    pub(crate) packages: Vec<PackagePath>,
+    pub(crate) signature: Option<Signature>,
+}
+
 /// Turns what stopped the engine into what stopped the build.
 pub(crate) fn flatten<T>(result: Result<BuildResult<T>, EngineError>) -> BuildResult<T> {
     match result {
@@ -88,12 +178,101 @@ pub(crate) fn flatten<T>(result: Result<BuildResult<T>, EngineError>) -> BuildRe
     }
 }
 
+impl Key for FileKey {
+    type Value = Result<Arc<ReadFile>, Arc<TreeError>>;
+
+    async fn compute(&self, ctx: &Context) -> Self::Value {
+        let session = ctx.data::<Arc<Session>>();
+        session.files.read(&self.0).map_err(Arc::new)
+    }
+
+    fn unchanged(old: &Self::Value, new: &Self::Value) -> bool {
+        matches!((old, new), (Ok(old), Ok(new)) if old.bytes == new.bytes)
+    }
+}
+
+impl Key for ListingKey {
+    type Value = Result<Arc<Listed>, Arc<TreeError>>;
+
+    async fn compute(&self, ctx: &Context) -> Self::Value {
+        let session = ctx.data::<Arc<Session>>();
+        let (packages, signature) = session.tree.listing(&self.0)?;
+        Ok(Arc::new(Listed {
+            packages,
+            signature,
+        }))
+    }
+
+    fn unchanged(old: &Self::Value, new: &Self::Value) -> bool {
+        matches!((old, new), (Ok(old), Ok(new)) if old.packages == new.packages)
+    }
+}
+
+impl Key for SelectionKey {
+    type Value = BuildResult<Arc<Vec<Label>>>;
+
+    async fn compute(&self, ctx: &Context) -> Self::Value {
+        select::select(ctx, &self.0).await.map(Arc::new)
+    }
+
+    fn unchanged(old: &Self::Value, new: &Self::Value) -> bool {
+        matches!((old, new), (Ok(old), Ok(new)) if old == new)
+    }
+}
+
+impl Key for NamesKey {
+    type Value = BuildResult<Arc<Names>>;
+
+    async fn compute(&self, ctx: &Context) -> Self::Value {
+        let package = flatten(ctx.compute(&PackageKey(self.0.clone())).await)?;
+        Ok(Arc::new(package.names()))
+    }
+
+    fn unchanged(old: &Self::Value, new: &Self::Value) -> bool {
+        matches!((old, new), (Ok(old), Ok(new)) if old == new)
+    }
+}
+
+impl Key for PlatformsKey {
+    type Value = BuildResult<Arc<Vec<Triple>>>;
+
+    async fn compute(&self, ctx: &Context) -> Self::Value {
+        let package = PackageKey(self.0.package().clone());
+        let package = flatten(ctx.compute(&package).await)?;
+        let rule = package.rule(self.0.name());
+        let platforms = rule.map(|rule| rule.platforms.clone());
+        Ok(Arc::new(platforms.unwrap_or_default()))
+    }
+
+    fn unchanged(old: &Self::Value, new: &Self::Value) -> bool {
+        matches!((old, new), (Ok(old), Ok(new)) if old == new)
+    }
+}
+
 impl Key for PackageKey {
     type Value = BuildResult<Arc<Package>>;
 
     async fn compute(&self, ctx: &Context) -> Self::Value {
         let session = ctx.data::<Arc<Session>>();
-        Package::load(&*session.tree, &session.evaluator, &self.0).map(Arc::new)
+        let package = Package::load(&session.files, &session.evaluator, &self.0)?;
+        let files = package.files().iter().map(|path| FileKey(path.clone()));
+        let files: Vec<FileKey> = files.collect();
+        for file in ctx.join(&files).await {
+            flatten(file.map(|file| file.map_err(|error| Arc::new(BuildError::Tree(error)))))?;
+        }
+        Ok(Arc::new(package))
+    }
+
+    fn unchanged(old: &Self::Value, new: &Self::Value) -> bool {
+        matches!((old, new), (Ok(old), Ok(new)) if old.fingerprint == new.fingerprint)
+    }
+}
+
+impl Key for RootKey {
+    type Value = BuildResult<Option<Arc<Root>>>;
+
+    async fn compute(&self, ctx: &Context) -> Self::Value {
+        Ok(root::compute(ctx, self).await?.map(Arc::new))
     }
 
     fn unchanged(_old: &Self::Value, _new: &Self::Value) -> bool {
@@ -122,17 +301,15 @@ impl Key for TargetKey {
             }
         }
         let session = ctx.data::<Arc<Session>>();
-        for warning in &declared.target.warnings {
-            session.warn(
-                declared.package.place_of(self.label.name()),
-                warning.clone(),
-            );
-        }
-        Ok(Analysed::new(declared, targets))
+        let analysed = Analysed::new(declared, targets);
+        analysed
+            .warnings()
+            .for_each(|warning| session.warn(&warning));
+        Ok(analysed)
     }
 
-    fn unchanged(_old: &Self::Value, _new: &Self::Value) -> bool {
-        false
+    fn unchanged(old: &Self::Value, new: &Self::Value) -> bool {
+        matches!((old, new), (Ok(old), Ok(new)) if old.fingerprint == new.fingerprint)
     }
 }
 
@@ -153,8 +330,8 @@ async fn mentioned(
     let label = match reference {
         Reference::Target(label) => label,
         Reference::Package(path) => {
-            let package = flatten(ctx.compute(&PackageKey(path)).await).map_err(at)?;
-            package.default_target().map_err(at)?
+            let names = flatten(ctx.compute(&NamesKey(path)).await).map_err(at)?;
+            names.default_target().map_err(at)?
         }
         Reference::Below(_) => {
             let problem = format!("`{}` is many targets; a dependency is one", mention.text);
@@ -180,18 +357,24 @@ async fn mentioned(
 }
 
 impl Key for SourceKey {
-    type Value = Result<SourceFile, Arc<TreeError>>;
+    type Value = Result<Arc<Source>, Arc<TreeError>>;
 
     async fn compute(&self, ctx: &Context) -> Self::Value {
         let session = ctx.data::<Arc<Session>>();
-        session
-            .tree
-            .store(&self.0, session.distrusts_store)
-            .map_err(Arc::new)
+        let tree = &session.tree;
+        let signature = tree.file_signature(&self.0);
+        let tracking = tree.tracking_signature();
+        Ok(Arc::new(Source {
+            file: tree.store(&self.0, session.distrusts_store)?,
+            tracked: tree.is_tracked(&self.0)?,
+            signature,
+            tracking,
+        }))
     }
 
     fn unchanged(old: &Self::Value, new: &Self::Value) -> bool {
-        matches!((old, new), (Ok(old), Ok(new)) if old == new)
+        let says = |source: &Source| (source.file, source.tracked);
+        matches!((old, new), (Ok(old), Ok(new)) if says(old) == says(new))
     }
 }
 
@@ -204,12 +387,10 @@ impl Key for ActionKey {
             configuration: self.configuration,
         };
         let analysed = flatten(ctx.compute(&target).await)?;
-        perform::perform(ctx, &analysed, self.step)
-            .await
-            .map(Arc::new)
+        perform::perform(ctx, &analysed, self).await.map(Arc::new)
     }
 
-    fn unchanged(_old: &Self::Value, _new: &Self::Value) -> bool {
-        false
+    fn unchanged(old: &Self::Value, new: &Self::Value) -> bool {
+        matches!((old, new), (Ok(old), Ok(new)) if old.outputs == new.outputs)
     }
 }

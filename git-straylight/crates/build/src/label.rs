@@ -130,7 +130,7 @@ impl fmt::Debug for Label {
 }
 
 /// A label as people write it, before the packages are known.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Reference {
     /// `//folder:name` or `:name`: one target.
     Target(Label),

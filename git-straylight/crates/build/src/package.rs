@@ -6,18 +6,76 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use straylight_dhall::{Evaluator, Location, Value, from_value, text_literals};
+use straylight_dice::Fingerprint;
 
 use crate::configuration::Triple;
 use crate::error::{BuildError, BuildResult, Place};
+use crate::files::Files;
 use crate::label::{Label, PackagePath};
-use crate::tree::SourceTree;
+use crate::persist::Fingerprinter;
+use crate::tree::TreeError;
 
 /// The rules of a package, by name.
 pub(crate) struct Package {
     path: PackagePath,
     rules: BTreeMap<String, Rule>,
+    /// The files of the tree that the rules were evaluated from, absent ones
+    /// included; the build file is the first.
+    files: Vec<String>,
+    /// Stands for what these files say.
+    pub(crate) fingerprint: Fingerprint,
     /// Texts of the file, to point a message at one.
     literals: Vec<(Place, String)>,
+}
+
+/// The names of a package's targets, sorted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Names {
+    pub(crate) path: PackagePath,
+    pub(crate) names: Vec<String>,
+}
+
+impl Names {
+    /// Returns the label of the target `name`.
+    pub(crate) fn find(&self, name: &str) -> BuildResult<Label> {
+        if self.names.iter().any(|known| known == name) {
+            return self.label(name);
+        }
+        Err(Arc::new(BuildError::NoTarget {
+            label: self.label(name)?,
+            place: None,
+            known: self.names.clone(),
+        }))
+    }
+
+    /// Returns the label of every target.
+    pub(crate) fn labels(&self) -> BuildResult<Vec<Label>> {
+        self.names.iter().map(|name| self.label(name)).collect()
+    }
+
+    /// Returns the target that `//folder` stands for.
+    pub(crate) fn default_target(&self) -> BuildResult<Label> {
+        let own = self.path.folder_name();
+        let named_like_the_folder = self.names.iter().find(|name| own == Some(name));
+        let only = || self.names.first().filter(|_| self.names.len() == 1);
+        match named_like_the_folder.or_else(only) {
+            Some(name) => self.label(name),
+            None => Err(Arc::new(BuildError::Ambiguous {
+                package: self.path.clone(),
+                place: None,
+                known: self.names.clone(),
+            })),
+        }
+    }
+
+    fn label(&self, name: &str) -> BuildResult<Label> {
+        Label::new(self.path.clone(), name).map_err(|error| {
+            Arc::new(BuildError::Label {
+                place: Some(Place::of_file(&self.path.build_file())),
+                error,
+            })
+        })
+    }
 }
 
 /// A rule: applied to a configuration, it says what its target is.
@@ -33,13 +91,13 @@ pub(crate) struct Rule {
 impl Package {
     /// Evaluates the package's `BUILD.dhall`.
     pub(crate) fn load(
-        tree: &dyn SourceTree,
+        files: &Files,
         evaluator: &Evaluator,
         path: &PackagePath,
     ) -> BuildResult<Self> {
         let file = path.build_file();
-        let text = tree.read(&file).map_err(BuildError::Tree)?;
-        let Some(text) = text else {
+        let read = files.read(&file).map_err(unreadable)?;
+        let Some(text) = &read.bytes else {
             return Err(Arc::new(BuildError::NoPackage {
                 package: path.clone(),
                 place: None,
@@ -51,7 +109,7 @@ impl Package {
                 problem,
             })
         };
-        let text = std::str::from_utf8(&text)
+        let text = std::str::from_utf8(text)
             .map_err(|error| not_rules(format!("the file is not UTF-8: {error}")))?;
         let evaluated = evaluator
             .evaluate(&Location::File(file.clone()), text)
@@ -60,8 +118,17 @@ impl Package {
             .into_iter()
             .map(|(span, text)| (Place::new(&file, span.line, span.column), text))
             .collect();
+        let mut sources = vec![file.clone()];
+        for import in evaluated.imports {
+            if let Location::File(path) = import.location {
+                sources.push(path);
+            }
+        }
+        let fingerprint = fingerprint(files, &sources)?;
         Ok(Self {
             path: path.clone(),
+            files: sources,
+            fingerprint,
             rules: rules(&evaluated.value, &evaluated.ty).map_err(not_rules)?,
             literals,
         })
@@ -72,45 +139,22 @@ impl Package {
         &self.path
     }
 
-    /// Returns the names of the targets, sorted.
-    pub(crate) fn names(&self) -> Vec<String> {
-        self.rules.keys().cloned().collect()
+    /// Returns the files of the tree that the package was evaluated from.
+    pub(crate) fn files(&self) -> &[String] {
+        &self.files
+    }
+
+    /// Returns the names of the targets.
+    pub(crate) fn names(&self) -> Names {
+        Names {
+            path: self.path.clone(),
+            names: self.rules.keys().cloned().collect(),
+        }
     }
 
     /// Returns the rule of the target `name`.
     pub(crate) fn rule(&self, name: &str) -> Option<&Rule> {
         self.rules.get(name)
-    }
-
-    /// Returns the target that `//folder` stands for.
-    pub(crate) fn default_target(&self) -> BuildResult<Label> {
-        let named_like_the_folder = self
-            .path
-            .folder_name()
-            .filter(|name| self.rules.contains_key(*name));
-        let only = || {
-            let mut names = self.rules.keys();
-            names.next().filter(|_| names.next().is_none())
-        };
-        let name = named_like_the_folder.or_else(|| only().map(String::as_str));
-        match name {
-            Some(name) => self.label(name),
-            None => Err(Arc::new(BuildError::Ambiguous {
-                package: self.path.clone(),
-                place: None,
-                known: self.names(),
-            })),
-        }
-    }
-
-    /// Returns the label of the target `name` of this package.
-    pub(crate) fn label(&self, name: &str) -> BuildResult<Label> {
-        Label::new(self.path.clone(), name).map_err(|error| {
-            Arc::new(BuildError::Label {
-                place: Some(self.place()),
-                error,
-            })
-        })
     }
 
     /// Returns the place of the package's file.
@@ -126,6 +170,21 @@ impl Package {
             .find(|(_, literal)| literal == text)
             .map_or_else(|| self.place(), |(place, _)| place.clone())
     }
+}
+
+fn unreadable(error: TreeError) -> Arc<BuildError> {
+    Arc::new(BuildError::Tree(Arc::new(error)))
+}
+
+fn fingerprint(files: &Files, sources: &[String]) -> BuildResult<Fingerprint> {
+    let mut hasher = Fingerprinter::default();
+    for path in sources {
+        let file = files.read(path).map_err(unreadable)?;
+        hasher.add(path.as_bytes());
+        hasher.add(&[u8::from(file.bytes.is_some())]);
+        hasher.add(file.bytes.as_deref().unwrap_or_default());
+    }
+    Ok(hasher.finish())
 }
 
 /// The data of a rule; its function is taken from the value.

@@ -10,21 +10,20 @@ use straylight_odb::{ContentStore, Digest, Sha256, StoreError};
 
 use crate::analyse::Analysed;
 use crate::claims::Claim;
+use crate::configuration::Configuration;
 use crate::error::{BuildError, BuildResult};
 use crate::inputs::gather;
-use crate::keys::Step;
+use crate::keys::{ActionKey, Step};
+use crate::label::Label;
 use crate::lower::{self, Lowered};
 use crate::observer::Event;
 use crate::run::run;
-use crate::session::Session;
+use crate::session::{Session, Warning};
 
 /// What a step had as its result, and where that is known from.
 #[derive(Debug)]
 pub struct ActionResult {
-    /// `//folder:name`.
-    pub label: crate::label::Label,
-    /// What the target was built for.
-    pub configuration: crate::configuration::Configuration,
+    pub(crate) key: ActionKey,
     /// Which step: `c_compile lapi.c.o`.
     pub step: String,
     /// The action's digest.
@@ -39,9 +38,22 @@ pub struct ActionResult {
     pub executed: bool,
     /// The steps whose outputs it read.
     pub inputs: Vec<Arc<ActionResult>>,
+    pub(crate) warnings: Vec<Warning>,
 }
 
 impl ActionResult {
+    /// Returns the target's label.
+    #[must_use]
+    pub fn label(&self) -> &Label {
+        &self.key.label
+    }
+
+    /// Returns what the target was built for.
+    #[must_use]
+    pub fn configuration(&self) -> &Configuration {
+        &self.key.configuration
+    }
+
     /// Returns the output at `path` in the sandbox.
     #[must_use]
     pub fn output(&self, path: &str) -> Option<&TraceOutput> {
@@ -54,37 +66,38 @@ pub(crate) struct Prepared {
     pub(crate) step: String,
     pub(crate) tree: InputTree,
     pub(crate) action: BuiltAction,
+    key: ActionKey,
     inputs: Vec<Arc<ActionResult>>,
+    warnings: Vec<Warning>,
 }
 
 pub(crate) async fn perform(
     ctx: &Context,
     analysed: &Arc<Analysed>,
-    step: Step,
+    key: &ActionKey,
 ) -> BuildResult<ActionResult> {
     let session = ctx.data::<Arc<Session>>();
-    let lowered = lower::lower(analysed, step)?;
-    let prepared = prepare(ctx, analysed, step, lowered).await?;
+    let lowered = lower::lower(analysed, key.step)?;
+    let prepared = prepare(ctx, analysed, key, lowered).await?;
     if let Some(claim) = believed(session, &prepared.action.digest)? {
         session.reused.fetch_add(1, Ordering::Relaxed);
         session.services.observer.event(Event::Reused {
             label: &analysed.declared.label,
             step: &prepared.step,
         });
-        return Ok(prepared.result(analysed, claim, false));
+        return Ok(prepared.result(claim, false));
     }
     let result = run(session, analysed, &prepared).await;
     if result.is_err() {
         session.fail();
     }
-    Ok(prepared.result(analysed, result?, true))
+    Ok(prepared.result(result?, true))
 }
 
 impl Prepared {
-    fn result(self, analysed: &Analysed, claim: Claim, executed: bool) -> ActionResult {
+    fn result(self, claim: Claim, executed: bool) -> ActionResult {
         ActionResult {
-            label: analysed.declared.label.clone(),
-            configuration: analysed.declared.configuration,
+            key: self.key,
             step: self.step,
             action: self.action.digest,
             toolchain: self.action.request().toolchain,
@@ -92,6 +105,7 @@ impl Prepared {
             trace: claim.trace,
             executed,
             inputs: self.inputs,
+            warnings: self.warnings,
         }
     }
 }
@@ -99,20 +113,22 @@ impl Prepared {
 async fn prepare(
     ctx: &Context,
     analysed: &Arc<Analysed>,
-    step: Step,
+    key: &ActionKey,
     lowered: Lowered,
 ) -> BuildResult<Prepared> {
-    let (tree, inputs) = gather(ctx, analysed, &lowered.inputs).await?;
+    let gathered = gather(ctx, analysed, &lowered.inputs).await?;
     let command = command(lowered.arguments, lowered.env, lowered.outputs);
-    let input_root = tree.write(&Hasher).map_err(exec_error)?;
+    let input_root = gathered.tree.write(&Hasher).map_err(exec_error)?;
     Ok(Prepared {
-        step: match step {
+        step: match key.step {
             Step::Action(index) => analysed.declared.target.actions[index].step(),
             Step::Test => "test".to_owned(),
         },
         action: build_action(command, input_root, lowered.root, &[], lowered.timeout),
-        tree,
-        inputs,
+        key: key.clone(),
+        tree: gathered.tree,
+        inputs: gathered.steps,
+        warnings: gathered.warnings,
     })
 }
 

@@ -15,9 +15,9 @@ use minicbor::{Decode, Encode};
 use straylight_exec::trace::TraceOutput;
 use straylight_odb::{Digest, Sha256, StoreError};
 
-use crate::build::Built;
 use crate::claims::{Claim, Claims};
 use crate::perform::ActionResult;
+use crate::report::Built;
 
 const VERSION: u8 = 1;
 
@@ -81,11 +81,12 @@ impl ActionRecord {
 }
 
 impl BuildRecord {
-    /// Returns the record of a target that was built.
+    /// Returns the record of a target that was built; `None` if its builder
+    /// keeps a graph, and does not look at every action.
     #[must_use]
-    pub fn of(built: &Built) -> Self {
+    pub fn of(built: &Built) -> Option<Self> {
         let mut actions = BTreeMap::new();
-        let mut open: Vec<&Arc<ActionResult>> = built.actions.iter().collect();
+        let mut open: Vec<&Arc<ActionResult>> = built.actions.as_ref()?.iter().collect();
         while let Some(result) = open.pop() {
             let record = action(result);
             let key = (
@@ -98,13 +99,13 @@ impl BuildRecord {
                 open.extend(&result.inputs);
             }
         }
-        Self {
+        Some(Self {
             version: VERSION,
             label: built.label.to_string(),
             configuration: built.configuration.to_string(),
             spec: *built.spec.as_raw(),
             actions: actions.into_values().collect(),
-        }
+        })
     }
 
     /// Returns the sha256 of the normalised target.
@@ -163,8 +164,8 @@ impl BuildRecord {
 
 fn action(result: &ActionResult) -> ActionRecord {
     ActionRecord {
-        label: result.label.to_string(),
-        configuration: result.configuration.to_string(),
+        label: result.label().to_string(),
+        configuration: result.configuration().to_string(),
         step: result.step.clone(),
         sha256: *result.action.sha256().as_raw(),
         size: result.action.size(),

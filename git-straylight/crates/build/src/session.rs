@@ -2,8 +2,9 @@
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use minicbor::{Decode, Encode};
 use straylight_dhall::Evaluator;
 use straylight_exec::{Cancellation, Executor};
 use straylight_odb::LocalStore;
@@ -11,8 +12,9 @@ use tokio::sync::Semaphore;
 
 use crate::claims::{Belief, Claims};
 use crate::error::Place;
+use crate::files::Files;
 use crate::observer::{Event, Observer};
-use crate::tree::SourceTree;
+use crate::tree::{Signature, SourceTree};
 
 /// The rooms that a build works with.
 #[derive(Clone, Debug)]
@@ -33,10 +35,43 @@ pub struct Services {
     pub cancellation: Cancellation,
 }
 
+/// Something to tell about a result, as long as it stands.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Encode, Decode)]
+pub(crate) struct Warning {
+    #[n(0)]
+    file: String,
+    #[n(1)]
+    position: Option<(u64, u64)>,
+    #[n(2)]
+    message: String,
+}
+
+impl Warning {
+    pub(crate) fn new(place: &Place, message: String) -> Self {
+        let position = place
+            .position
+            .map(|(line, column)| (line as u64, column as u64));
+        Self {
+            file: place.file.clone(),
+            position,
+            message,
+        }
+    }
+
+    fn place(&self) -> Place {
+        let number = |number| usize::try_from(number).unwrap_or(usize::MAX);
+        match self.position {
+            Some((line, column)) => Place::new(&self.file, number(line), number(column)),
+            None => Place::of_file(&self.file),
+        }
+    }
+}
+
 /// One attempt at a build.
 pub(crate) struct Session {
     pub(crate) services: Services,
     pub(crate) tree: Arc<dyn SourceTree>,
+    pub(crate) files: Arc<Files>,
     pub(crate) evaluator: Arc<Evaluator>,
     /// How many commands may run at once.
     pub(crate) permits: Semaphore,
@@ -46,12 +81,14 @@ pub(crate) struct Session {
     pub(crate) executed: AtomicUsize,
     pub(crate) reused: AtomicUsize,
     failed: AtomicBool,
-    warned: Mutex<HashSet<(String, String)>>,
+    warned: Mutex<HashSet<Warning>>,
+    tracking: OnceLock<Option<Signature>>,
 }
 
 impl Session {
     pub(crate) fn new(
         services: Services,
+        files: Arc<Files>,
         evaluator: Arc<Evaluator>,
         jobs: usize,
         keep_going: bool,
@@ -60,6 +97,7 @@ impl Session {
         Self {
             tree: Arc::clone(&services.tree),
             services,
+            files,
             evaluator,
             permits: Semaphore::new(jobs.max(1)),
             keep_going,
@@ -68,18 +106,25 @@ impl Session {
             reused: AtomicUsize::new(0),
             failed: AtomicBool::new(false),
             warned: Mutex::default(),
+            tracking: OnceLock::new(),
         }
     }
 
     /// Tells a warning, once.
-    pub(crate) fn warn(&self, place: Place, message: String) {
+    pub(crate) fn warn(&self, warning: &Warning) {
         let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
-        if warned.insert((place.to_string(), message.clone())) {
+        if warned.insert(warning.clone()) {
             self.services.observer.event(Event::Warning {
-                place: &place,
-                message: &message,
+                place: &warning.place(),
+                message: &warning.message,
             });
         }
+    }
+
+    /// Returns the signature of what decides which files are tracked, as it is
+    /// when this is first asked.
+    pub(crate) fn tracking_signature(&self) -> &Option<Signature> {
+        self.tracking.get_or_init(|| self.tree.tracking_signature())
     }
 
     /// Notes that something failed: unless the build goes on, nothing new runs.

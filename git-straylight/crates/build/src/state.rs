@@ -58,8 +58,25 @@ impl Stamp {
         }
     }
 
+    /// Returns the stamp in writing.
+    pub(crate) fn to_bytes(self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(52);
+        for number in [
+            self.modified,
+            self.modified_nanos,
+            self.changed,
+            self.changed_nanos,
+        ] {
+            bytes.extend(number.to_le_bytes());
+        }
+        bytes.extend(self.size.to_le_bytes());
+        bytes.extend(self.inode.to_le_bytes());
+        bytes.extend(self.mode.to_le_bytes());
+        bytes
+    }
+
     /// Returns whether the file was left alone for long enough before `now`.
-    fn is_settled(&self, now: u128) -> bool {
+    pub(crate) fn is_settled(&self, now: u128) -> bool {
         let nanos = |seconds: i64, nanos: i64| {
             u128::try_from(seconds).unwrap_or(0) * 1_000_000_000
                 + u128::try_from(nanos).unwrap_or(0)

@@ -19,7 +19,14 @@ pub struct SourceFile {
     pub executable: bool,
 }
 
+/// What a tree says of something without reading it. As long as it says the
+/// same, the same would be read.
+pub type Signature = Vec<u8>;
+
 /// The sources of a build. Paths are relative to the root, with `/`.
+///
+/// Signatures are taken before what they stand for is read. None is given for
+/// what may still change without a new one, and by trees that have none.
 pub trait SourceTree: Send + Sync + fmt::Debug {
     /// Reads a build file; `None` if there is none.
     ///
@@ -42,7 +49,37 @@ pub trait SourceTree: Send + Sync + fmt::Debug {
 
     /// Returns whether git knows the file: an untracked source builds here and
     /// is missing in every clone.
-    fn is_tracked(&self, path: &str) -> bool;
+    ///
+    /// # Errors
+    /// [`TreeError::Repository`] when git's index cannot be read.
+    fn is_tracked(&self, path: &str) -> Result<bool, TreeError>;
+
+    /// Returns the signature of the file at `path`, or of its absence.
+    fn file_signature(&self, _path: &str) -> Option<Signature> {
+        None
+    }
+
+    /// Returns the signature of what decides which files are tracked.
+    fn tracking_signature(&self) -> Option<Signature> {
+        None
+    }
+
+    /// Returns the packages in or below `folder` with the signature of all that
+    /// was looked at.
+    ///
+    /// # Errors
+    /// [`TreeError`] when the tree cannot be listed.
+    fn listing(
+        &self,
+        folder: &PackagePath,
+    ) -> Result<(Vec<PackagePath>, Option<Signature>), TreeError> {
+        Ok((self.packages(folder)?, None))
+    }
+
+    /// Returns whether a listing with this signature would be the same now.
+    fn is_listed_so(&self, _signature: &[u8]) -> bool {
+        false
+    }
 }
 
 /// Why a tree has no such file.

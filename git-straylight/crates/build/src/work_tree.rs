@@ -1,12 +1,16 @@
 //! The files of a work tree, as they are on disk.
 
 use std::collections::HashSet;
+use std::ffi::OsStr;
 use std::fmt;
 use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use minicbor::{Decode, Encode};
 
 use straylight_odb::repo::{Index, Repository};
 use straylight_odb::{ContentStore as _, Digest, LocalStore};
@@ -15,13 +19,14 @@ use crate::label::{BUILD_FILE, PackagePath};
 use crate::materialize::OUTPUT_FOLDER;
 use crate::path;
 use crate::state::{self, Kind, Stamp, State};
-use crate::tree::{self, MAX_LINKS, SourceFile, SourceTree, TreeError};
+use crate::tree::{self, MAX_LINKS, Signature, SourceFile, SourceTree, TreeError};
 
 /// The sources of a build are the files of the work tree, committed or not.
 pub struct WorkTree {
     root: PathBuf,
     repository: Arc<Repository>,
-    index: Index,
+    /// Read when somebody asks for it.
+    index: OnceLock<Index>,
     store: Arc<LocalStore>,
     state: Arc<State>,
     /// Folders that were seen to be real: no symbolic link on the way.
@@ -32,8 +37,7 @@ impl WorkTree {
     /// Returns the tree of the repository's work tree.
     ///
     /// # Errors
-    /// [`TreeError::Repository`] when the repository is bare, or its index
-    /// cannot be read.
+    /// [`TreeError::Repository`] when the repository is bare.
     pub fn open(
         repository: Arc<Repository>,
         store: Arc<LocalStore>,
@@ -41,7 +45,7 @@ impl WorkTree {
     ) -> Result<Self, TreeError> {
         Ok(Self {
             root: repository.require_work_tree()?.to_owned(),
-            index: repository.index()?,
+            index: OnceLock::new(),
             repository,
             store,
             state,
@@ -101,6 +105,14 @@ impl WorkTree {
         Ok(())
     }
 
+    fn index(&self) -> Result<&Index, TreeError> {
+        if let Some(index) = self.index.get() {
+            return Ok(index);
+        }
+        let index = self.repository.index()?;
+        Ok(self.index.get_or_init(|| index))
+    }
+
     fn folders(&self) -> std::sync::MutexGuard<'_, HashSet<String>> {
         self.folders.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -125,9 +137,9 @@ impl WorkTree {
             path: path.to_owned(),
             nearest: tree::nearest_name(path, names),
             reason: self
-                .index
-                .get(path)
-                .map(|_| "git has the file: bring it back with `git restore`"),
+                .is_tracked(path)
+                .is_ok_and(|tracked| tracked)
+                .then_some("git has the file: bring it back with `git restore`"),
         }
     }
 
@@ -145,16 +157,14 @@ impl WorkTree {
         Ok(self.store.write(&bytes)?)
     }
 
-    fn collect_packages(
-        &self,
-        folder: &str,
-        packages: &mut Vec<PackagePath>,
-    ) -> Result<(), TreeError> {
+    fn collect_packages(&self, folder: &str, listing: &mut Listing) -> Result<(), TreeError> {
         let on_disk = self.root.join(folder);
         let failed = |error| TreeError::Io {
             path: folder.to_owned(),
             error,
         };
+        listing.look_at(&on_disk);
+        listing.look_at(&on_disk.join(".gitignore"));
         let mut below = Vec::new();
         for entry in fs::read_dir(&on_disk).map_err(failed)? {
             let entry = entry.map_err(failed)?;
@@ -163,14 +173,14 @@ impl WorkTree {
             };
             let kind = entry.file_type().map_err(failed)?;
             if name == BUILD_FILE && !kind.is_dir() {
-                packages.extend(PackagePath::new(folder));
+                listing.packages.extend(PackagePath::new(folder));
             } else if kind.is_dir() && self.is_searched(folder, &name) {
                 below.push(path::join(folder, &name));
             }
         }
         below
             .iter()
-            .try_for_each(|folder| self.collect_packages(folder, packages))
+            .try_for_each(|folder| self.collect_packages(folder, listing))
     }
 
     /// Other repositories, our own outputs and ignored folders hold no packages.
@@ -222,16 +232,107 @@ impl SourceTree for WorkTree {
     }
 
     fn packages(&self, folder: &PackagePath) -> Result<Vec<PackagePath>, TreeError> {
-        let mut packages = Vec::new();
-        if self.root.join(folder.as_str()).is_dir() {
-            self.collect_packages(folder.as_str(), &mut packages)?;
-        }
-        packages.sort();
-        Ok(packages)
+        Ok(self.listing(folder)?.0)
     }
 
-    fn is_tracked(&self, path: &str) -> bool {
-        self.index.get(path).is_some()
+    fn is_tracked(&self, path: &str) -> Result<bool, TreeError> {
+        Ok(self.index()?.get(path).is_some())
+    }
+
+    fn file_signature(&self, path: &str) -> Option<Signature> {
+        let now = state::now();
+        match self.locate(path) {
+            Ok((path, _, metadata)) => {
+                let stamp = Stamp::of(&metadata);
+                let mut signature = stamp.to_bytes();
+                signature.extend(path.bytes());
+                stamp.is_settled(now).then_some(signature)
+            }
+            Err(TreeError::Missing { .. }) => Some(Vec::new()),
+            Err(_) => None,
+        }
+    }
+
+    fn tracking_signature(&self) -> Option<Signature> {
+        stamp_of(&self.repository.git_dir().join("index"))
+    }
+
+    fn listing(
+        &self,
+        folder: &PackagePath,
+    ) -> Result<(Vec<PackagePath>, Option<Signature>), TreeError> {
+        let mut listing = Listing::default();
+        for file in ["config", "info/exclude"] {
+            listing.look_at(&self.repository.common_dir().join(file));
+        }
+        if self.root.join(folder.as_str()).is_dir() {
+            self.collect_packages(folder.as_str(), &mut listing)?;
+        } else {
+            listing.look_at(&self.root.join(folder.as_str()));
+        }
+        listing.packages.sort();
+        let signature = listing.signature();
+        Ok((listing.packages, signature))
+    }
+
+    fn is_listed_so(&self, signature: &[u8]) -> bool {
+        let Ok(seen) = minicbor::decode::<Vec<Seen>>(signature) else {
+            return false;
+        };
+        seen.iter().all(|seen| {
+            let path = Path::new(OsStr::from_bytes(&seen.path));
+            stamp_of(path).as_deref() == Some(&seen.stamp[..])
+        })
+    }
+}
+
+/// Something that a listing looked at: a folder, or a file of rules. An empty
+/// stamp is the absence of it.
+#[derive(Encode, Decode)]
+struct Seen {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    path: Vec<u8>,
+    #[cbor(n(1), with = "minicbor::bytes")]
+    stamp: Vec<u8>,
+}
+
+/// Packages, and what was looked at to find them.
+#[derive(Default)]
+struct Listing {
+    packages: Vec<PackagePath>,
+    seen: Vec<Seen>,
+    /// Something may change without a new stamp.
+    unsettled: bool,
+}
+
+impl Listing {
+    fn look_at(&mut self, path: &Path) {
+        match stamp_of(path) {
+            Some(stamp) => self.seen.push(Seen {
+                path: path.as_os_str().as_bytes().to_vec(),
+                stamp,
+            }),
+            None => self.unsettled = true,
+        }
+    }
+
+    fn signature(&self) -> Option<Signature> {
+        let encode = || minicbor::to_vec(&self.seen).expect("a vector accepts all bytes");
+        (!self.unsettled).then(encode)
+    }
+}
+
+/// Returns the stamp of what is at `path`, empty if nothing is there; `None` if
+/// it may change without a new one.
+fn stamp_of(path: &Path) -> Option<Vec<u8>> {
+    let now = state::now();
+    match fs::symlink_metadata(path) {
+        Ok(metadata) => {
+            let stamp = Stamp::of(&metadata);
+            stamp.is_settled(now).then(|| stamp.to_bytes())
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Some(Vec::new()),
+        Err(_) => None,
     }
 }
 

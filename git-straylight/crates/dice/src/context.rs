@@ -5,9 +5,9 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use rustc_hash::FxHashSet;
 
-use crate::erased::{Node, typed};
+use crate::erased::{Node, Value, typed};
 use crate::graph::Dependencies;
-use crate::requests::{Answer, Run, Shared};
+use crate::requests::{Answer, Need, Run, Shared, State};
 use crate::{EngineError, Key};
 
 /// Answers a computation's requests, and records them as its dependencies.
@@ -17,6 +17,9 @@ pub struct Context {
     run: Run,
     record: Mutex<Record>,
 }
+
+/// What was asked for, and how it is answered.
+type Asked = (Node, Answer);
 
 #[derive(Debug, Default)]
 struct Record {
@@ -89,7 +92,7 @@ impl Context {
     }
 
     /// Records a group of dependencies and asks for them, in one step.
-    fn request<'a, K: Key>(&self, keys: impl Iterator<Item = &'a K>) -> Vec<Answer> {
+    fn request<'a, K: Key>(&self, keys: impl Iterator<Item = &'a K>) -> Vec<Asked> {
         let mut state = self.shared.lock();
         let nodes: Vec<Node> = keys.map(|key| state.graph.keys.intern(key)).collect();
         {
@@ -99,13 +102,27 @@ impl Context {
             } = &mut *record;
             dependencies.push_group(nodes.iter().copied().filter(|node| seen.insert(*node)));
         }
-        let ask = |node| self.shared.request(&mut state, node, Some(self.run));
+        let ask = |node| (node, self.ask(&mut state, node));
         nodes.into_iter().map(ask).collect()
     }
 
-    async fn settle<K: Key>(&self, answer: Answer) -> Result<K::Value, EngineError> {
-        match answer.get().await {
-            Ok(dated) => Ok(typed::<K>(&dated.value).clone()),
+    fn ask(&self, state: &mut State, node: Node) -> Answer {
+        self.shared
+            .request(state, node, Need::Value, Some(self.run))
+    }
+
+    async fn value(&self, node: Node, mut answer: Answer) -> Result<Value, EngineError> {
+        loop {
+            if let Some(value) = answer.get().await?.value {
+                return Ok(value);
+            }
+            answer = self.ask(&mut self.shared.lock(), node);
+        }
+    }
+
+    async fn settle<K: Key>(&self, (node, answer): Asked) -> Result<K::Value, EngineError> {
+        match self.value(node, answer).await {
+            Ok(value) => Ok(typed::<K>(&value).clone()),
             Err(error) => {
                 self.record
                     .lock()

@@ -1,13 +1,18 @@
 //! The engine as its user sees it, and transactions.
 
 use std::fmt;
+use std::fs::File;
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::erased::{Value, typed};
 use crate::graph::{Dated, Dependencies};
-use crate::requests::{Shared, State};
-use crate::{Data, EngineError, Key};
+use crate::image::Image;
+use crate::persist::{Codecs, Persistent};
+use crate::requests::{Need, Shared, State};
+use crate::restored::Restored;
+use crate::{Data, EngineError, Key, save};
 
 /// A graph of results that is brought up to date on demand.
 ///
@@ -34,8 +39,41 @@ impl Engine {
     #[must_use]
     pub fn new(data: Data) -> Self {
         Self {
-            shared: Shared::new(data),
+            shared: Shared::new(data, Codecs::default(), None),
         }
+    }
+
+    /// Returns an engine that goes on from the image in a file, if it holds
+    /// one that was written with the same `context`; else one without results.
+    ///
+    /// An image is read in one piece, but for the values: these are read when
+    /// somebody looks at them. The file must not be changed in place.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn resume(
+        data: Data,
+        codecs: Codecs,
+        image: Option<File>,
+        context: &[u8; 32],
+    ) -> io::Result<Self> {
+        let image = match image {
+            Some(file) => Image::open(file, context)?,
+            None => None,
+        };
+        let restored = image.map(|image| Restored::new(image, codecs.clone()));
+        Ok(Self {
+            shared: Shared::new(data, codecs, restored),
+        })
+    }
+
+    /// Writes an image of all results whose keys have codecs, and of those in
+    /// the image that this engine goes on from and that somebody may want yet.
+    ///
+    /// # Errors
+    /// When `to` refuses, or the graph is too large for an image.
+    pub fn save(&self, to: impl Write, context: &[u8; 32]) -> io::Result<()> {
+        save::save(&self.shared.lock(), &self.shared.codecs, to, context)
     }
 
     /// Starts to collect changes. Nothing happens before
@@ -60,13 +98,43 @@ impl Engine {
     /// # Panics
     /// Outside of a tokio runtime.
     pub async fn compute<K: Key>(&self, key: &K) -> Result<K::Value, EngineError> {
+        loop {
+            let answer = {
+                let mut state = self.shared.lock();
+                let node = state.graph.keys.intern(key);
+                self.shared.request(&mut state, node, Need::Value, None)
+            };
+            if let Some(value) = answer.get().await?.value {
+                return Ok(typed::<K>(&value).clone());
+            }
+        }
+    }
+
+    /// Brings `key` up to date, and returns its value if anybody has looked at
+    /// it since it came from an image. `None` says that it is right, unseen.
+    ///
+    /// # Errors
+    /// As in [`Engine::compute`].
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub async fn verify<K: Key>(&self, key: &K) -> Result<Option<K::Value>, EngineError> {
         let answer = {
             let mut state = self.shared.lock();
             let node = state.graph.keys.intern(key);
-            self.shared.request(&mut state, node, None)
+            self.shared.request(&mut state, node, Need::Date, None)
         };
-        let dated = answer.get().await?;
-        Ok(typed::<K>(&dated.value).clone())
+        let value = answer.get().await?.value;
+        Ok(value.map(|value| typed::<K>(&value).clone()))
+    }
+
+    /// Returns how many results of keys of this type were found in the image,
+    /// and found to be right, since the engine was made.
+    #[must_use]
+    pub fn confirmed<K: Persistent>(&self) -> u64 {
+        let state = self.shared.lock();
+        let restored = state.graph.restored.as_ref();
+        restored.map_or(0, |restored| restored.confirmed(K::TAG))
     }
 
     /// Stops everything that runs. Who waits gets [`EngineError::Cancelled`];
@@ -125,11 +193,11 @@ impl Transaction {
         self.changes.push(Box::new(move |state| {
             let node = state.graph.keys.intern(&key);
             let value: Value = Arc::new(value);
-            let old = state.graph.remembered(node).map(|old| &old.dated);
-            let same = old.filter(|old| K::unchanged(typed::<K>(&old.value), typed::<K>(&value)));
-            let changed_at = same.map(|old| old.changed_at);
+            let old = state.graph.remembered(node);
+            let same = old.filter(|old| state.graph.is_unchanged(&key, old, &value));
+            let changed_at = same.map(|old| old.dated.changed_at);
             let dated = Dated {
-                value,
+                value: Some(value),
                 changed_at: changed_at.unwrap_or(state.revision),
             };
             state
@@ -148,6 +216,7 @@ impl Transaction {
     pub fn commit(self) {
         let mut state = self.shared.lock();
         let stopped = self.shared.cancel_all(&mut state);
+        state.graph.absorb(&self.shared.data);
         state.revision += 1;
         for change in self.changes {
             change(&mut state);

@@ -25,12 +25,17 @@ impl Node {
 
 /// A key whose type is not known.
 pub(crate) trait AnyKey: Debug + Send + Sync {
+    fn as_any(&self) -> &(dyn Any + Send + Sync);
     fn name(&self) -> String;
     fn compute<'a>(&'a self, ctx: &'a Context) -> BoxFuture<'a, Value>;
     fn unchanged(&self, old: &Value, new: &Value) -> bool;
 }
 
 impl<K: Key> AnyKey for K {
+    fn as_any(&self) -> &(dyn Any + Send + Sync) {
+        self
+    }
+
     fn name(&self) -> String {
         self.to_string()
     }
@@ -90,6 +95,11 @@ impl Interner {
     /// Returns the key with this number.
     pub(crate) fn key(&self, node: Node) -> &Arc<dyn AnyKey> {
         &self.keys[node.index()]
+    }
+
+    /// Returns the number of every key.
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = Node> + use<> {
+        (0..self.keys.len()).map(|index| Node(index as u32))
     }
 
     /// Returns how many keys there are.

@@ -9,6 +9,8 @@ use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
 use crate::graph::{Dated, Graph, Revision};
+use crate::persist::Codecs;
+use crate::restored::Restored;
 use crate::waits::{Task, Waits};
 use crate::{Data, EngineError, erased::Node, task};
 
@@ -19,6 +21,7 @@ pub(crate) type Outcome = Result<Dated, EngineError>;
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) data: Data,
+    pub(crate) codecs: Codecs,
     pub(crate) computed: AtomicU64,
     pub(crate) reused: AtomicU64,
     state: Mutex<State>,
@@ -51,6 +54,15 @@ pub(crate) struct Run {
     pub(crate) task: Task,
     pub(crate) node: Node,
     pub(crate) revision: Revision,
+}
+
+/// What a request is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// Whether the result has changed.
+    Date,
+    /// The value, too.
+    Value,
 }
 
 /// A request: answered at once, or when a task ends.
@@ -93,12 +105,18 @@ impl Drop for Waiting {
 }
 
 impl Shared {
-    pub(crate) fn new(data: Data) -> Arc<Self> {
+    pub(crate) fn new(data: Data, codecs: Codecs, restored: Option<Restored>) -> Arc<Self> {
+        let mut state = State::default();
+        if let Some(restored) = restored {
+            state.revision = u64::from(restored.image.revision) + 1;
+            state.graph.restored = Some(restored);
+        }
         Arc::new(Self {
             data,
+            codecs,
             computed: AtomicU64::new(0),
             reused: AtomicU64::new(0),
-            state: Mutex::new(State::default()),
+            state: Mutex::new(state),
         })
     }
 
@@ -107,10 +125,14 @@ impl Shared {
     }
 
     /// Asks for `node`, on behalf of `from` or of the engine's user.
+    ///
+    /// Who needs a value and is answered without one asks again: the request
+    /// had joined one that only needed the date.
     pub(crate) fn request(
         self: &Arc<Self>,
         state: &mut State,
         node: Node,
+        need: Need,
         from: Option<Run>,
     ) -> Answer {
         // A task of an older revision may run on for a moment after it was
@@ -118,7 +140,10 @@ impl Shared {
         if from.is_some_and(|run| run.revision != state.revision) {
             return Answer::Ready(Err(EngineError::Cancelled));
         }
-        if let Some(dated) = state.graph.clean(node) {
+        state.graph.seek(node, &self.data);
+        if let Some(dated) = state.graph.clean(node)
+            && (need == Need::Date || dated.value.is_some())
+        {
             return Answer::Ready(Ok(dated.clone()));
         }
         if !state.running.contains_key(&node) {

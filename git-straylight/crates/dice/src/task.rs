@@ -9,7 +9,7 @@ use futures::FutureExt as _;
 
 use crate::erased::{AnyKey, Value};
 use crate::graph::{Dated, Remembered};
-use crate::requests::{Answer, Run, Shared};
+use crate::requests::{Answer, Need, Run, Shared};
 use crate::{Context, EngineError};
 
 /// Brings `run.node` up to date and answers those who wait for it.
@@ -23,20 +23,46 @@ pub(crate) async fn run(shared: Arc<Shared>, run: Run) {
         let key = Arc::clone(state.graph.keys.key(run.node));
         (key, state.graph.remembered(run.node).cloned())
     };
-    if let Some(remembered) = remembered.as_ref().filter(|old| !old.forced) {
-        match is_still_right(&shared, run, remembered).await {
+    match remembered {
+        Some(clean) if !clean.suspect => revive(&shared, run, key.as_ref(), clean).await,
+        Some(suspect) if !suspect.forced => match is_still_right(&shared, run, &suspect).await {
             Ok(true) => {
                 shared.count_reused();
-                return shared.finish(run, |graph, _| {
-                    let dated = graph.confirm(run.node, run.revision);
+                shared.finish(run, |graph, _| {
+                    let dated = graph.confirm(run.node, run.revision, &shared.data);
                     dated.ok_or(EngineError::Cancelled)
                 });
             }
-            Ok(false) => {}
-            Err(error) => return shared.finish(run, |_, _| Err(error)),
+            Ok(false) => compute(&shared, run, key.as_ref(), Some(suspect)).await,
+            Err(error) => shared.finish(run, |_, _| Err(error)),
+        },
+        remembered => compute(&shared, run, key.as_ref(), remembered).await,
+    }
+}
+
+/// Gives a clean result its value: from the image, or else by computing it.
+async fn revive(shared: &Arc<Shared>, run: Run, key: &dyn AnyKey, clean: Remembered) {
+    let stored = {
+        let state = shared.lock();
+        let restored = state.graph.restored.as_ref();
+        restored.and_then(|restored| restored.stored(clean.image?))
+    };
+    if let Some((codec, stored)) = stored {
+        let ctx = Context::new(Arc::clone(shared), run);
+        let restored = AssertUnwindSafe(codec.restore(key.as_any(), &stored, &ctx));
+        let restored = restored.catch_unwind().await;
+        if let (_, Some(failure)) = ctx.into_record() {
+            return shared.finish(run, |_, _| Err(failure));
+        }
+        // What cannot be read, and a reader that panics, is no value.
+        if let Ok(Some(value)) = restored {
+            return shared.finish(run, |graph, _| {
+                let dated = graph.fill(run.node, value);
+                dated.ok_or(EngineError::Cancelled)
+            });
         }
     }
-    compute(&shared, run, key.as_ref(), remembered).await;
+    compute(shared, run, key, Some(clean)).await;
 }
 
 /// Returns whether no recorded dependency has changed, group by group.
@@ -75,11 +101,12 @@ fn next_open_group(
     while let Some(group) = remembered.dependencies.group(*index) {
         *index += 1;
         let settled = group.iter().all(|node| {
+            state.graph.seek(*node, &shared.data);
             let clean = state.graph.clean(*node);
             clean.is_some_and(|dated| dated.changed_at <= remembered.verified_at)
         });
         if !settled {
-            let ask = |node: &_| shared.request(&mut state, *node, Some(run));
+            let ask = |node: &_| shared.request(&mut state, *node, Need::Date, Some(run));
             return Some(group.iter().map(ask).collect());
         }
     }
@@ -90,7 +117,7 @@ async fn compute(shared: &Arc<Shared>, run: Run, key: &dyn AnyKey, remembered: O
     let ctx = Context::new(Arc::clone(shared), run);
     let computed = AssertUnwindSafe(async {
         let value = key.compute(&ctx).await;
-        let same = |old: &Remembered| key.unchanged(&old.dated.value, &value);
+        let same = |old: &Remembered| shared.lock().graph.is_unchanged(key, old, &value);
         let unchanged = remembered.as_ref().is_some_and(same);
         (value, unchanged)
     });
@@ -120,7 +147,10 @@ fn date(value: Value, unchanged: bool, run: Run, old: Option<&Remembered>) -> Da
         Some(old) if unchanged => old.dated.changed_at,
         _ => run.revision,
     };
-    Dated { value, changed_at }
+    Dated {
+        value: Some(value),
+        changed_at,
+    }
 }
 
 fn panic_message(panic: &(dyn Any + Send)) -> String {

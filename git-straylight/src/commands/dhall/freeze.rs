@@ -1,12 +1,11 @@
 //! `git straylight dhall freeze`.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use straylight_dhall::{FreezeOptions, Pin, unpinned};
 
-use super::session::{Input, Session, Source};
+use super::session::{Input, Session, Source, replace};
 use crate::error::{CommandError, Kind, Result};
 use crate::ui;
 
@@ -99,17 +98,4 @@ fn told(source: &Source, pin: &Pin) -> String {
             hex(old)
         ),
     }
-}
-
-/// Replaces the content of a file as a whole; its mode stays, and a link stays one.
-fn replace(file: &Path, content: &[u8]) -> std::io::Result<()> {
-    let file = std::fs::canonicalize(file)?;
-    let folder = file.parent().unwrap_or(Path::new("/"));
-    let mut new = tempfile::NamedTempFile::new_in(folder)?;
-    new.write_all(content)?;
-    new.as_file()
-        .set_permissions(std::fs::metadata(&file)?.permissions())?;
-    new.as_file().sync_all()?;
-    new.persist(&file)?;
-    Ok(())
 }

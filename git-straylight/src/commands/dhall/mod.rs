@@ -7,6 +7,7 @@ mod decode;
 mod diff;
 mod encode;
 mod eval;
+mod fmt;
 mod freeze;
 mod hash;
 mod library;
@@ -38,6 +39,7 @@ enum Command {
     Encode(encode::Args),
     Decode(decode::Args),
     Diff(diff::Args),
+    Fmt(fmt::Args),
     Freeze(freeze::Args),
     Resolve(resolve::Args),
     Library(library::Args),
@@ -59,6 +61,7 @@ fn start(command: &Command) -> Result<ExitCode> {
         Command::Encode(args) => encode::run(args),
         Command::Decode(args) => decode::run(args),
         Command::Diff(args) => diff::run(args),
+        Command::Fmt(args) => fmt::run(args),
         Command::Freeze(args) => freeze::run(args),
         Command::Resolve(args) => resolve::run(args),
         Command::Library(args) => library::run(args),

@@ -1,7 +1,7 @@
-//! What these commands read, and what evaluates it.
+//! What these commands read and write, and what evaluates it.
 
 use std::fs::File;
-use std::io::{self, IsTerminal as _, Read as _};
+use std::io::{self, IsTerminal as _, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -84,6 +84,31 @@ fn read_all(from: impl io::Read, path: &Path) -> Result<Vec<u8>> {
         return Err(CommandError::usage(message).hint("split it into files that are imported"));
     }
     Ok(bytes)
+}
+
+/// Replaces the content of a file as a whole; its mode stays, and a link stays
+/// one. A file that could not be written to is not replaced, either.
+pub(super) fn replace(file: &Path, content: &[u8]) -> io::Result<()> {
+    let file = std::fs::canonicalize(file)?;
+    let permissions = File::options()
+        .write(true)
+        .open(&file)?
+        .metadata()?
+        .permissions();
+    // Whoever may do everything has opened it all the same.
+    if permissions.readonly() {
+        return Err(io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            "it is read-only",
+        ));
+    }
+    let folder = file.parent().unwrap_or(Path::new("/"));
+    let mut new = tempfile::NamedTempFile::new_in(folder)?;
+    new.write_all(content)?;
+    new.as_file().set_permissions(permissions)?;
+    new.as_file().sync_all()?;
+    new.persist(&file)?;
+    Ok(())
 }
 
 /// Evaluates for a person: whatever that person may read can be imported.

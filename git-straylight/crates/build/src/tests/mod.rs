@@ -4,6 +4,7 @@
 mod graph;
 mod messages;
 mod replay;
+mod restart;
 mod trees;
 
 use std::collections::BTreeMap;
@@ -18,7 +19,7 @@ use straylight_odb::{ContentStore as _, LocalStore};
 
 use crate::claims::{LocalClaims, SameIsolation};
 use crate::observer::{Event, Observer};
-use crate::tree::{SourceFile, SourceTree, TreeError};
+use crate::tree::{Signature, SourceFile, SourceTree, TreeError};
 use crate::{Builder, Label, Options, PackagePath, Reference, Report, Services, Wanted};
 
 /// Sources by path.
@@ -26,15 +27,35 @@ use crate::{Builder, Label, Options, PackagePath, Reference, Report, Services, W
 struct MemoryTree {
     files: Mutex<BTreeMap<String, String>>,
     store: Arc<LocalStore>,
+    /// What was read: files, sources, and `...` for a listing.
+    read: Mutex<Vec<String>>,
+}
+
+impl MemoryTree {
+    /// The names of all files: what a listing depends on.
+    fn names(&self) -> Signature {
+        let files = self.files.lock().unwrap();
+        files
+            .keys()
+            .map(|path| format!("{path}\n"))
+            .collect::<String>()
+            .into_bytes()
+    }
+
+    fn note(&self, path: &str) {
+        self.read.lock().unwrap().push(path.to_owned());
+    }
 }
 
 impl SourceTree for MemoryTree {
     fn read(&self, path: &str) -> Result<Option<Arc<[u8]>>, TreeError> {
+        self.note(path);
         let files = self.files.lock().unwrap();
         Ok(files.get(path).map(|text| text.as_bytes().into()))
     }
 
     fn store(&self, path: &str, _fresh: bool) -> Result<SourceFile, TreeError> {
+        self.note(path);
         let files = self.files.lock().unwrap();
         let text = files.get(path).ok_or_else(|| TreeError::Missing {
             path: path.to_owned(),
@@ -59,8 +80,25 @@ impl SourceTree for MemoryTree {
         Ok(packages)
     }
 
-    fn is_tracked(&self, path: &str) -> bool {
-        !path.contains("untracked")
+    fn is_tracked(&self, path: &str) -> Result<bool, TreeError> {
+        Ok(!path.contains("untracked"))
+    }
+
+    fn file_signature(&self, path: &str) -> Option<Signature> {
+        let files = self.files.lock().unwrap();
+        Some(format!("{:?}", files.get(path)).into_bytes())
+    }
+
+    fn listing(
+        &self,
+        folder: &PackagePath,
+    ) -> Result<(Vec<PackagePath>, Option<Signature>), TreeError> {
+        self.note("...");
+        Ok((self.packages(folder)?, Some(self.names())))
+    }
+
+    fn is_listed_so(&self, signature: &[u8]) -> bool {
+        signature == self.names()
     }
 }
 
@@ -164,6 +202,7 @@ impl World {
         let tree = Arc::new(MemoryTree {
             files: Mutex::default(),
             store: Arc::clone(&store),
+            read: Mutex::default(),
         });
         let scribe = Arc::new(Scribe {
             store: Arc::clone(&store),
@@ -204,6 +243,11 @@ impl World {
             .lock()
             .unwrap()
             .insert(path.to_owned(), text);
+    }
+
+    /// The folder of the store.
+    fn folder(&self) -> &std::path::Path {
+        self.services.store.root()
     }
 
     fn builder(&self, options: Options) -> Builder {

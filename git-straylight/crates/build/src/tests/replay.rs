@@ -17,7 +17,7 @@ fn world() -> World {
 
 fn record(world: &World) -> BuildRecord {
     let report = world.build("//p:b");
-    BuildRecord::of(&report.built[0])
+    BuildRecord::of(&report.built[0]).unwrap()
 }
 
 /// Derives the actions from the sources of `world`; nothing runs.
@@ -50,7 +50,7 @@ fn equal_sources_give_the_recorded_actions() {
     let record = record(&world);
     let report = replay(&world, &record);
     assert!(report.failures.is_empty(), "{:?}", report.failures);
-    let again = BuildRecord::of(&report.built[0]);
+    let again = BuildRecord::of(&report.built[0]).unwrap();
     assert_eq!(again.action_table(), record.action_table());
     assert_eq!(again.spec(), record.spec());
 }

@@ -69,7 +69,7 @@ fn files_are_stored_with_their_bytes_and_mode() {
         );
         assert_eq!(&*tree.read("a/plain").unwrap().unwrap(), b"text\n");
         assert_eq!(tree.read("a/none").unwrap(), None);
-        assert!(tree.is_tracked("a/plain"));
+        assert!(tree.is_tracked("a/plain").unwrap());
     }
 }
 

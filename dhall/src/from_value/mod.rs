@@ -1,18 +1,22 @@
 //! Values to Rust: a `serde` deserializer over evaluated data.
 //!
-//! Records are structs or maps, lists are sequences, `Optional` is `Option`,
-//! unions are enums: an alternative without payload is a unit variant, one
+//! Records are structs or maps, lists are sequences, and lists of `{ mapKey,
+//! mapValue }` maps as well; `Optional` is `Option`, unions are enums: an alternative without payload is a unit variant, one
 //! with payload a newtype variant. Functions and types cannot be deserialised.
 
-use std::fmt;
+mod access;
+mod error;
 
-use serde::de::{self, DeserializeOwned, DeserializeSeed, IntoDeserializer, Visitor};
+pub use error::DecodeError;
+
+use serde::de::{self, DeserializeOwned, IntoDeserializer, Visitor};
 
 use crate::builtin::Builtin;
 use crate::evaluator::Value;
+use crate::from_value::access::{Alternative, Entries, Fields, Items};
 use crate::number::{Integer, Natural};
 use crate::scope::Name;
-use crate::value::{Inject, Lazy, Val};
+use crate::value::{Lazy, Val};
 
 /// How deeply data may nest: a Rust type that nests deeper is recursive, and a
 /// Dhall type that does was made to exhaust someone's stack.
@@ -21,7 +25,29 @@ const DEPTH: usize = 256;
 /// Makes a Rust value of a Dhall one.
 ///
 /// Fields that the Rust type does not have are ignored; its defaults apply to
-/// fields that the value does not have.
+/// fields that the value does not have. If a key of a map is there twice, its
+/// last value counts.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use straylight_dhall::{Evaluator, Location, MemoryImporter, from_value};
+///
+/// #[derive(Debug, PartialEq, serde::Deserialize)]
+/// enum Source {
+///     File(String),
+///     Nothing,
+/// }
+///
+/// let evaluator = Evaluator::new(Arc::new(MemoryImporter::new()));
+/// let text = r#"let S = < File : Text | Nothing > in [ S.Nothing, S.File "x" ]"#;
+/// let value = evaluator.evaluate(&Location::Input("example".to_owned()), text)?.value;
+/// let sources: Vec<Source> = from_value(&value).expect("sources");
+/// assert_eq!(sources, [Source::Nothing, Source::File("x".to_owned())]);
+/// let error = from_value::<Vec<u8>>(&value).expect_err("no numbers");
+/// assert_eq!(error.path(), "[0]");
+/// # Ok::<(), straylight_dhall::Error>(())
+/// ```
 ///
 /// # Errors
 /// [`DecodeError`] when the shapes don't fit, with the path to the place.
@@ -30,72 +56,6 @@ pub fn from_value<T: DeserializeOwned>(value: &Value) -> Result<T, DecodeError> 
         value: &value.value,
         depth: 0,
     })
-}
-
-/// Why a value does not fit a Rust type, and where in the value.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DecodeError {
-    /// Outermost component last, while the error travels up.
-    path: Vec<Component>,
-    message: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Component {
-    Field(String),
-    Index(usize),
-}
-
-impl DecodeError {
-    fn new(message: impl Into<String>) -> Self {
-        Self {
-            path: Vec::new(),
-            message: message.into(),
-        }
-    }
-
-    fn below(mut self, component: Component) -> Self {
-        self.path.push(component);
-        self
-    }
-
-    /// Returns the path to the place, such as `actions[2].outputs`; empty for
-    /// the value itself.
-    #[must_use]
-    pub fn path(&self) -> String {
-        let mut path = String::new();
-        for component in self.path.iter().rev() {
-            match component {
-                Component::Field(name) if path.is_empty() => path.push_str(name),
-                Component::Field(name) => path.extend([".", name]),
-                Component::Index(index) => path.push_str(&format!("[{index}]")),
-            }
-        }
-        path
-    }
-
-    /// Returns what does not fit, without where.
-    #[must_use]
-    pub fn message(&self) -> &str {
-        &self.message
-    }
-}
-
-impl fmt::Display for DecodeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.path.is_empty() {
-            return f.write_str(&self.message);
-        }
-        write!(f, "`{}`: {}", self.path(), self.message)
-    }
-}
-
-impl std::error::Error for DecodeError {}
-
-impl de::Error for DecodeError {
-    fn custom<T: fmt::Display>(message: T) -> Self {
-        Self::new(message.to_string())
-    }
 }
 
 type Decoded<T> = Result<T, DecodeError>;
@@ -286,7 +246,16 @@ impl<'a> de::Deserializer<'a> for Deserializer<'a> {
     }
 
     fn deserialize_map<V: Visitor<'a>>(self, visitor: V) -> Decoded<V::Value> {
-        self.record(visitor)
+        let items: Vec<&Lazy> = match self.value {
+            Val::EmptyList(_) => Vec::new(),
+            Val::List(list) => list.iter().collect(),
+            _ => return self.record(visitor),
+        };
+        visitor.visit_map(Entries {
+            parent: self,
+            items: items.into_iter().enumerate(),
+            value: None,
+        })
     }
 
     fn deserialize_struct<V: Visitor<'a>>(
@@ -300,9 +269,17 @@ impl<'a> de::Deserializer<'a> for Deserializer<'a> {
 
     fn deserialize_unit<V: Visitor<'a>>(self, visitor: V) -> Decoded<V::Value> {
         match self.value {
-            Val::Record(fields) if fields.is_empty() => visitor.visit_unit(),
-            _ => self.wrong("an empty record"),
+            Val::Record(_) => visitor.visit_unit(),
+            _ => self.wrong("a record"),
         }
+    }
+
+    fn deserialize_unit_struct<V: Visitor<'a>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Decoded<V::Value> {
+        self.deserialize_unit(visitor)
     }
 
     fn deserialize_newtype_struct<V: Visitor<'a>>(
@@ -335,127 +312,6 @@ impl<'a> de::Deserializer<'a> for Deserializer<'a> {
 
     serde::forward_to_deserialize_any! {
         <W: Visitor<'a>>
-        i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 char unit_struct tuple tuple_struct identifier
-    }
-}
-
-struct Items<'a, I: Iterator<Item = (usize, &'a Lazy)>> {
-    parent: Deserializer<'a>,
-    items: I,
-}
-
-impl<'a, I: Iterator<Item = (usize, &'a Lazy)> + ExactSizeIterator> de::SeqAccess<'a>
-    for Items<'a, I>
-{
-    type Error = DecodeError;
-
-    fn next_element_seed<T: DeserializeSeed<'a>>(&mut self, seed: T) -> Decoded<Option<T::Value>> {
-        let Some((index, item)) = self.items.next() else {
-            return Ok(None);
-        };
-        let element = self
-            .parent
-            .inside(item)
-            .and_then(|item| seed.deserialize(item));
-        element
-            .map(Some)
-            .map_err(|error| error.below(Component::Index(index)))
-    }
-
-    fn size_hint(&self) -> Option<usize> {
-        Some(self.items.len())
-    }
-}
-
-struct Fields<'a> {
-    parent: Deserializer<'a>,
-    fields: std::slice::Iter<'a, (Name, Lazy)>,
-    value: Option<&'a (Name, Lazy)>,
-}
-
-impl<'a> de::MapAccess<'a> for Fields<'a> {
-    type Error = DecodeError;
-
-    fn next_key_seed<K: DeserializeSeed<'a>>(&mut self, seed: K) -> Decoded<Option<K::Value>> {
-        self.value = self.fields.next();
-        let Some((name, _)) = self.value else {
-            return Ok(None);
-        };
-        let name: de::value::StrDeserializer<'_, DecodeError> = name.as_ref().into_deserializer();
-        seed.deserialize(name).map(Some)
-    }
-
-    fn next_value_seed<V: DeserializeSeed<'a>>(&mut self, seed: V) -> Decoded<V::Value> {
-        let Some((name, value)) = self.value.take() else {
-            return Err(DecodeError::new("a value was asked for before its field"));
-        };
-        let value = self
-            .parent
-            .inside(value)
-            .and_then(|value| seed.deserialize(value));
-        value.map_err(|error| error.below(Component::Field(name.to_string())))
-    }
-}
-
-struct Alternative<'a> {
-    parent: Deserializer<'a>,
-    inject: &'a Inject,
-}
-
-impl<'a> Alternative<'a> {
-    fn payload(&self) -> Decoded<Deserializer<'a>> {
-        match &self.inject.payload {
-            Some(payload) => self.parent.inside(payload),
-            None => {
-                let message = format!("the alternative `{}` has no payload", self.inject.label);
-                Err(DecodeError::new(message))
-            }
-        }
-    }
-
-    fn at<T>(&self, result: Decoded<T>) -> Decoded<T> {
-        result.map_err(|error| error.below(Component::Field(self.inject.label.to_string())))
-    }
-}
-
-impl<'a> de::EnumAccess<'a> for Alternative<'a> {
-    type Error = DecodeError;
-    type Variant = Self;
-
-    fn variant_seed<V: DeserializeSeed<'a>>(self, seed: V) -> Decoded<(V::Value, Self)> {
-        let label: de::value::StrDeserializer<'_, DecodeError> =
-            self.inject.label.as_ref().into_deserializer();
-        Ok((seed.deserialize(label)?, self))
-    }
-}
-
-impl<'a> de::VariantAccess<'a> for Alternative<'a> {
-    type Error = DecodeError;
-
-    fn unit_variant(self) -> Decoded<()> {
-        if self.inject.payload.is_none() {
-            return Ok(());
-        }
-        let message = format!("the alternative `{}` has a payload", self.inject.label);
-        Err(DecodeError::new(message))
-    }
-
-    fn newtype_variant_seed<T: DeserializeSeed<'a>>(self, seed: T) -> Decoded<T::Value> {
-        let payload = self.payload().and_then(|payload| seed.deserialize(payload));
-        self.at(payload)
-    }
-
-    fn tuple_variant<V: Visitor<'a>>(self, _length: usize, visitor: V) -> Decoded<V::Value> {
-        let payload = self.payload().and_then(|payload| payload.sequence(visitor));
-        self.at(payload)
-    }
-
-    fn struct_variant<V: Visitor<'a>>(
-        self,
-        _fields: &'static [&'static str],
-        visitor: V,
-    ) -> Decoded<V::Value> {
-        let payload = self.payload().and_then(|payload| payload.record(visitor));
-        self.at(payload)
+        i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 char tuple tuple_struct identifier
     }
 }
