@@ -6,7 +6,7 @@ use std::sync::Arc;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 use crate::location::Location;
-use crate::problem::Problem;
+use crate::problem::{ErrorKind, Problem};
 use crate::syntax::Span;
 
 /// The most of a source that a message shows, in bytes.
@@ -72,10 +72,38 @@ impl Error {
         self
     }
 
+    /// Returns what kind of thing is wrong.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use straylight_dhall::{ErrorKind, Evaluator, Location, MemoryImporter};
+    ///
+    /// let evaluator = Evaluator::new(Arc::new(MemoryImporter::new()));
+    /// let kind = |text| {
+    ///     let evaluated = evaluator.evaluate(&Location::Input("example".to_owned()), text);
+    ///     evaluated.expect_err("something is wrong").kind()
+    /// };
+    /// assert_eq!(kind("1 + True"), ErrorKind::Wrong);
+    /// assert_eq!(kind("./lib.dhall ? missing"), ErrorKind::Absent);
+    /// ```
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.0.problem.kind
+    }
+
     /// Returns where the text is that is wrong.
     #[must_use]
     pub fn location(&self) -> &Location {
         &self.0.location
+    }
+
+    pub(crate) fn source(&self) -> &str {
+        &self.0.source
+    }
+
+    pub(crate) fn span(&self) -> Span {
+        self.0.problem.span
     }
 
     /// Returns the line, counted from 1.
@@ -133,6 +161,11 @@ impl Error {
             group = group.element(Level::NOTE.message(format!("{note}: {path}")));
         } else {
             group = group.element(self.snippet(&window, &path));
+            if !window.is_of_lines {
+                // The snippet counts columns from where it begins.
+                let at = format!("at {path}:{}:{}", self.line(), self.column());
+                group = group.element(Level::NOTE.message(at));
+            }
         }
         for note in &self.0.problem.notes {
             group = group.element(Level::NOTE.message(note.as_str()));
@@ -197,6 +230,8 @@ struct Window<'a> {
     start: usize,
     /// The number of its first line.
     line: usize,
+    /// Whether its first line is a whole one.
+    is_of_lines: bool,
 }
 
 impl<'a> Window<'a> {
@@ -227,6 +262,7 @@ impl<'a> Window<'a> {
             text: &source[start..boundary(source, stop + line_end)],
             start,
             line: line_and_column(source, start).0,
+            is_of_lines: start == line_start(source, start),
         }
     }
 

@@ -64,9 +64,15 @@ impl Machine {
     /// Returns the innermost expression of the text of `whole` that was
     /// evaluated when the evaluation was given up; `whole` if none was.
     pub(crate) fn stopped_at(&self, whole: Span) -> Span {
+        self.given_up_in(whole).unwrap_or(whole)
+    }
+
+    /// Returns the innermost expression of the text of `whole` that was
+    /// evaluated when the evaluation was given up; `None` if none was.
+    pub(crate) fn given_up_in(&self, whole: Span) -> Option<Span> {
         let stopped = self.stopped.borrow();
         let found = stopped.iter().find(|span| span.source == whole.source);
-        found.copied().unwrap_or(whole)
+        found.copied()
     }
 
     /// Returns the value of a lazy part, and remembers it.

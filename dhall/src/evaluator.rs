@@ -89,7 +89,7 @@ impl Evaluator {
         source: &Arc<str>,
         check: impl FnOnce(&Machine, &Val) -> Result<(), Box<Problem>> + Send,
     ) -> Result<Evaluated, Error> {
-        let result = with_stack(self.limits, || {
+        on_stack(self.limits, location, || {
             let machine = Machine::new(self.limits);
             let mut resolver = Resolver::new(&machine, &*self.importer, &self.cache);
             let loaded = resolver.load(location, source)?;
@@ -115,11 +115,18 @@ impl Evaluator {
                 ty: value(&embedded.ty),
                 imports: loaded.imports.into_iter().collect(),
             })
-        });
-        result.unwrap_or_else(|stop| {
-            Err(Error::general(location, Problem::stopped(Span::NONE, stop)))
         })
     }
+}
+
+/// Runs work on the text at `location` where the stack is large.
+pub(crate) fn on_stack<R: Send>(
+    limits: Limits,
+    location: &Location,
+    work: impl FnOnce() -> Result<R, Error> + Send,
+) -> Result<R, Error> {
+    with_stack(limits, work)
+        .unwrap_or_else(|stop| Err(Error::general(location, Problem::stopped(Span::NONE, stop))))
 }
 
 /// The text whose evaluation made a value.
@@ -131,6 +138,11 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
+    /// Returns whether it was this text that was given up.
+    fn has(&self, machine: &Machine) -> bool {
+        machine.given_up_in(self.span).is_some()
+    }
+
     /// Returns the error of a value that is not as it should be: it is about
     /// the whole of this text.
     pub(crate) fn wrong(&self, mut problem: Problem) -> Error {
@@ -210,10 +222,23 @@ impl Value {
         &self,
         work: impl FnOnce(&Machine) -> Result<R, Stop> + Send,
     ) -> Result<R, Error> {
+        self.run_with(self, work)
+    }
+
+    /// Does work on two values.
+    fn run_with<R: Send>(
+        &self,
+        other: &Self,
+        work: impl FnOnce(&Machine) -> Result<R, Stop> + Send,
+    ) -> Result<R, Error> {
         let limits = self.limits;
         let result = with_stack(limits, || {
             let machine = Machine::new(limits);
-            work(&machine).map_err(|stop| self.origin.stopped(&machine, stop))
+            work(&machine).map_err(|stop| {
+                let in_other = !self.origin.has(&machine) && other.origin.has(&machine);
+                let of = if in_other { other } else { self };
+                of.origin.stopped(&machine, stop)
+            })
         });
         result.unwrap_or_else(|stop| {
             let problem = Problem::stopped(Span::NONE, stop);
@@ -272,6 +297,34 @@ impl Value {
         Some((domain, self.with_value(codomain.ok()?)))
     }
 
+    /// Returns the normal form as Dhall, without a line break at the end.
+    ///
+    /// # Errors
+    /// [`Error`] when the normal form exceeds the limits: it names the
+    /// expression that was being evaluated.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use straylight_dhall::{Evaluator, Location, MemoryImporter};
+    ///
+    /// let evaluator = Evaluator::new(Arc::new(MemoryImporter::new()));
+    /// let here = Location::Input("example".to_owned());
+    /// let value = |text| evaluator.evaluate(&here, text).map(|evaluated| evaluated.value);
+    /// assert_eq!(value("[ 1 + 1 ]")?.to_text()?, "[ 2 ]");
+    /// // A function is a value at once. The normal form of this one is huge.
+    /// let doubles = r#"\(x : Bool) -> Natural/fold 60 Text (\(t : Text) -> t ++ t) "x""#;
+    /// let error = value(doubles)?.to_text().expect_err("no normal form");
+    /// assert_eq!(error.to_string(), "example:1:53: this makes a value that is too large");
+    /// # Ok::<(), straylight_dhall::Error>(())
+    /// ```
+    pub fn to_text(&self) -> Result<String, Error> {
+        self.run(|machine| {
+            let normal = Quoter::new(machine, Scope::default()).quote(&self.value)?;
+            Ok(print::print(&normal))
+        })
+    }
+
     /// Returns the binary form of the α-β-normal form.
     ///
     /// # Errors
@@ -309,7 +362,7 @@ impl Value {
     /// # Ok::<(), straylight_dhall::Error>(())
     /// ```
     pub fn diff(&self, new: &Self) -> Result<Vec<Change>, Error> {
-        self.run(|machine| diff(machine, &self.value, &new.value))
+        self.run_with(new, |machine| diff(machine, &self.value, &new.value))
     }
 
     /// Returns whether both have the same α-β-normal form. Values that cannot
@@ -321,14 +374,11 @@ impl Value {
     }
 }
 
-/// The normal form, as Dhall.
+/// The normal form, as Dhall. One that exceeds the limits is shown as a comment
+/// that says so: a program that prints its result uses [`Value::to_text`].
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = self.run(|machine| {
-            let normal = Quoter::new(machine, Scope::default()).quote(&self.value)?;
-            Ok(print::print(&normal))
-        });
-        match text {
+        match self.to_text() {
             Ok(text) => f.write_str(&text),
             Err(error) => write!(f, "{{- {} -}}", error.message()),
         }

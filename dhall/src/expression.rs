@@ -16,7 +16,8 @@ use crate::syntax::{Expr, Span};
 /// or evaluated. What only spells differently is the same: comments, the way a
 /// number is written, `{ x }` for `{ x = x }`.
 ///
-/// `Display` writes it as source.
+/// `Display` writes it as source, and a comment where there is no room for that;
+/// [`Expression::to_text`] fails then.
 ///
 /// ```
 /// use straylight_dhall::{Expression, Location};
@@ -70,9 +71,21 @@ impl Expression {
     /// # Errors
     /// [`Error`] when the expression is nested too deeply.
     pub fn encode(&self) -> Result<Vec<u8>, Error> {
-        let location = Location::Input("(expression)".to_owned());
-        in_depth(&location, || binary::encode(&self.expression))
+        in_depth(&nowhere(), || binary::encode(&self.expression))
     }
+
+    /// Returns the expression as source, without a line break at the end.
+    ///
+    /// # Errors
+    /// [`Error`] when the expression is nested too deeply.
+    pub fn to_text(&self) -> Result<String, Error> {
+        in_depth(&nowhere(), || Ok(print::print(&self.expression)))
+    }
+}
+
+/// Returns where an expression is that may come from anywhere.
+fn nowhere() -> Location {
+    Location::Input("(expression)".to_owned())
 }
 
 fn in_depth<R: Send>(
@@ -86,9 +99,9 @@ fn in_depth<R: Send>(
 
 impl fmt::Display for Expression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match with_stack(Limits::default(), || print::print(&self.expression)) {
+        match self.to_text() {
             Ok(text) => f.write_str(&text),
-            Err(stop) => write!(f, "{{- {stop} -}}"),
+            Err(error) => write!(f, "{{- {} -}}", error.message()),
         }
     }
 }

@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use crate::error::{Error, line_and_column};
 use crate::evaluate::Machine;
-use crate::evaluator::Evaluator;
+use crate::evaluator::{Evaluator, on_stack};
 use crate::import::Resolver;
 use crate::library;
-use crate::limits::{Limits, with_stack};
+use crate::limits::Limits;
 use crate::location::Location;
 use crate::parse;
 use crate::problem::Problem;
@@ -200,15 +200,6 @@ pub fn unpinned(
         };
         Ok(open.map(place).collect())
     })
-}
-
-fn on_stack<R: Send>(
-    limits: Limits,
-    location: &Location,
-    work: impl FnOnce() -> Result<R, Error> + Send,
-) -> Result<R, Error> {
-    with_stack(limits, work)
-        .unwrap_or_else(|stop| Err(Error::general(location, Problem::stopped(Span::NONE, stop))))
 }
 
 /// Returns the imports that a hash makes sense for, in the order of the source.

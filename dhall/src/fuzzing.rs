@@ -18,6 +18,7 @@ use crate::limits::{Limits, with_stack};
 use crate::location::Location;
 use crate::parse::parse;
 use crate::print::print;
+use crate::problem::ErrorKind;
 use crate::typecheck;
 
 /// Small enough for many inputs a second.
@@ -43,16 +44,39 @@ fn on_stack(work: impl FnOnce() + Send) {
 
 /// Returns an evaluator with small limits, and something to import.
 pub(crate) fn evaluator() -> Evaluator {
+    evaluator_of(library())
+}
+
+fn evaluator_of(importer: MemoryImporter) -> Evaluator {
+    Evaluator::new(Arc::new(importer)).with_limits(LIMITS)
+}
+
+fn library() -> MemoryImporter {
     let remote = |path: &str| Location::Remote(format!("https://a.example/{path}"));
-    let importer = MemoryImporter::new()
+    MemoryImporter::new()
         .with(Location::File("lib.dhall".to_owned()), "\\(x : Text) -> x")
         .with(
             Location::File("headers.dhall".to_owned()),
             "toMap { A = \"1\" }",
         )
         .with(remote("x"), "./loop")
-        .with(remote("loop"), "./x");
-    Evaluator::new(Arc::new(importer)).with_limits(LIMITS)
+        .with(remote("loop"), "./x")
+}
+
+/// Checks what must hold for a text that has a value: written where it is
+/// imported, it has the same.
+fn try_resolved(text: &str, hash: [u8; 32]) {
+    let here = Location::File("main.dhall".to_owned());
+    let importer = library().with(Location::File("part.dhall".to_owned()), text);
+    let resolved = match evaluator_of(importer).resolve(&here, "(./part.dhall)") {
+        Ok(resolved) => resolved.expression.to_string(),
+        Err(error) => return assert_eq!(error.kind(), ErrorKind::Exhausted, "{error}"),
+    };
+    let evaluated = evaluator_of(MemoryImporter::new()).evaluate(&here, &resolved);
+    match evaluated.and_then(|evaluated| evaluated.value.hash()) {
+        Ok(found) => assert_eq!(found, hash, "{resolved}"),
+        Err(error) => assert_eq!(error.kind(), ErrorKind::Exhausted, "{resolved}: {error}"),
+    }
 }
 
 /// Checks what must hold for any text.
@@ -76,6 +100,7 @@ pub(crate) fn try_text(evaluator: &Evaluator, bytes: &[u8]) {
             if let (Ok(hash), Ok(bytes)) = (evaluated.value.hash(), evaluated.value.encode()) {
                 let expected: [u8; 32] = sha2::Sha256::digest(&bytes).into();
                 assert_eq!(expected, hash, "{shown}");
+                try_resolved(text, hash);
             }
             let folded = evaluated.fold(|_| Ok(()));
             assert!(
@@ -84,7 +109,10 @@ pub(crate) fn try_text(evaluator: &Evaluator, bytes: &[u8]) {
                     .is_none_or(|error| !error.render(false).is_empty())
             );
         }
-        Err(error) => assert!(!error.render(false).is_empty()),
+        Err(error) => {
+            assert!(!error.render(false).is_empty());
+            assert!(error.trace().to_string().lines().count() > 1);
+        }
     }
 }
 

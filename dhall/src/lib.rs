@@ -137,6 +137,7 @@
 mod binary;
 mod builtin;
 mod builtins;
+mod dependencies;
 mod diff;
 mod difference;
 mod environment;
@@ -153,6 +154,7 @@ mod from_value;
 #[doc(hidden)]
 pub mod fuzzing;
 mod import;
+mod inline;
 pub mod library;
 mod limits;
 mod literals;
@@ -173,10 +175,12 @@ mod temporal;
 #[cfg(test)]
 mod tests;
 mod to_value;
+mod trace;
 mod typecheck;
 mod typed;
 mod value;
 
+pub use dependencies::{Dependency, Graph, dependencies};
 pub use diff::Change;
 pub use difference::Fit;
 pub use error::Error;
@@ -192,10 +196,13 @@ pub use import::{
     CacheWarning, Chain, DiskCache, EmbeddedLibrary, FileTree, Import, ImportError, Importer,
     MemoryImporter, Request, Response, Variables,
 };
+pub use inline::Resolved;
 pub use limits::{Limits, Stop};
 pub use literals::{Span, text_literals};
 pub use location::Location;
+pub use problem::ErrorKind;
 pub use to_value::{EncodeError, to_value};
+pub use trace::{Frame, Trace};
 pub use typed::{DhallType, Type};
 
 /// The examples of the README, which are tests.

@@ -3,9 +3,27 @@
 use crate::limits::Stop;
 use crate::syntax::Span;
 
+/// What kind of thing is wrong, by who can do something about it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// A text is wrong: it does not parse or is not well typed, it imports what
+    /// it must not, or what it imports is not what its hash says. Who writes
+    /// the text can change that.
+    #[default]
+    Wrong,
+    /// Something that a text imports does not exist.
+    Absent,
+    /// Something cannot be had here and now: the file cannot be read, the host
+    /// does not answer, the machine has no room. The text may be right.
+    Unavailable,
+    /// The evaluation uses more than its limits allow.
+    Exhausted,
+}
+
 /// One finding, with the place that it is about.
 #[derive(Clone, Debug)]
 pub(crate) struct Problem {
+    pub(crate) kind: ErrorKind,
     pub(crate) span: Span,
     pub(crate) message: String,
     /// What is said at the place itself.
@@ -19,6 +37,7 @@ pub(crate) struct Problem {
 impl Problem {
     pub(crate) fn new(span: Span, message: impl Into<String>) -> Box<Self> {
         Box::new(Self {
+            kind: ErrorKind::Wrong,
             span,
             message: message.into(),
             label: String::new(),
@@ -26,6 +45,11 @@ impl Problem {
             notes: Vec::new(),
             hint: None,
         })
+    }
+
+    pub(crate) fn kind(mut self: Box<Self>, kind: ErrorKind) -> Box<Self> {
+        self.kind = kind;
+        self
     }
 
     pub(crate) fn label(mut self: Box<Self>, label: impl Into<String>) -> Box<Self> {
@@ -61,7 +85,11 @@ impl Problem {
 
     /// Returns the problem of an evaluation that was given up at `span`.
     pub(crate) fn stopped(span: Span, stop: Stop) -> Box<Self> {
-        let problem = Self::new(span, stop.to_string());
+        let kind = match stop {
+            Stop::NoThread => ErrorKind::Unavailable,
+            _ => ErrorKind::Exhausted,
+        };
+        let problem = Self::new(span, stop.to_string()).kind(kind);
         match stop {
             Stop::TooDeep => problem.hint("make it less nested: bind parts of it with `let`"),
             Stop::TooLong => {

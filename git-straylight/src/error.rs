@@ -1,7 +1,7 @@
 //! What ends a command early: a message, hints, and a stable exit code.
 
 use std::fmt;
-use std::io::ErrorKind::NotFound;
+use std::io::ErrorKind::{IsADirectory, NotADirectory, NotFound};
 use std::sync::Arc;
 
 use straylight_attest::allowed_signers::AllowedSignersError;
@@ -11,6 +11,7 @@ use straylight_attest::record::RecordError;
 use straylight_attest::ssh::SshError;
 use straylight_build::BuildError;
 use straylight_build::tree::TreeError;
+use straylight_dhall::ErrorKind;
 use straylight_exec::ExecError;
 use straylight_exec::capture::CaptureError;
 use straylight_hooks::InstallError;
@@ -51,6 +52,8 @@ pub(crate) struct CommandError {
     /// Text that was laid out already: a snippet, or what a command printed.
     pub(crate) detail: Option<String>,
     pub(crate) hints: Vec<String>,
+    /// What is wrong with a Dhall text, for who asks for more.
+    dhall: Option<Box<straylight_dhall::Error>>,
 }
 
 pub(crate) type Result<T> = std::result::Result<T, CommandError>;
@@ -63,6 +66,7 @@ impl CommandError {
             place: None,
             detail: None,
             hints: Vec::new(),
+            dhall: None,
         }
     }
 
@@ -84,6 +88,16 @@ impl CommandError {
         self
     }
 
+    /// Adds the expressions that a mistake in a Dhall text is in.
+    #[must_use]
+    pub(crate) fn with_trace(mut self) -> Self {
+        if let Some(dhall) = &self.dhall {
+            let detail = self.detail.get_or_insert_default();
+            *detail = format!("{}\n\n{}", detail.trim_end(), dhall.trace());
+        }
+        self
+    }
+
     /// Returns a closure that wraps an I/O error with what was tried.
     pub(crate) fn io(
         action: &'static str,
@@ -92,7 +106,8 @@ impl CommandError {
         let path = path.display().to_string();
         move |error| {
             let kind = match error.kind() {
-                NotFound => Kind::Missing,
+                NotFound | NotADirectory => Kind::Missing,
+                IsADirectory => Kind::Usage,
                 _ => Kind::Environment,
             };
             Self::new(kind, format!("cannot {action} `{path}`: {error}"))
@@ -151,9 +166,18 @@ impl From<ManifestError> for CommandError {
 /// What is wrong with a Dhall text: it says where by itself.
 impl From<straylight_dhall::Error> for CommandError {
     fn from(error: straylight_dhall::Error) -> Self {
-        let mut result = Self::usage("");
+        let mut result = Self::new(dhall_kind(&error), "");
         result.detail = Some(error.render(crate::ui::colored()));
+        result.dhall = Some(Box::new(error));
         result
+    }
+}
+
+fn dhall_kind(error: &straylight_dhall::Error) -> Kind {
+    match error.kind() {
+        ErrorKind::Wrong | ErrorKind::Exhausted => Kind::Usage,
+        ErrorKind::Absent => Kind::Missing,
+        ErrorKind::Unavailable => Kind::Environment,
     }
 }
 
@@ -346,6 +370,7 @@ fn build_kind(error: &BuildError) -> Kind {
         BuildError::Cancelled => Kind::Interrupted,
         BuildError::Exec(_) | BuildError::Store(_) | BuildError::Lost(_) => Kind::Environment,
         error if error.is_missing() => Kind::Missing,
+        BuildError::Dhall(error) => dhall_kind(error),
         BuildError::Source { error, .. } => tree_kind(error),
         BuildError::Tree(error) => tree_kind(error),
         _ => Kind::Usage,

@@ -370,7 +370,7 @@ fn a_pinned_import_comes_from_the_cache_that_dhall_shares() {
             .replace(&library, &other)
             .replace("it = Other.rule", ""),
     );
-    let missing = repo.straylight(&["targets", "//it/..."]).code(2);
+    let missing = repo.straylight(&["targets", "//it/..."]).code(6);
     assert!(
         missing
             .stderr

@@ -145,7 +145,7 @@ fn input_that_cannot_be_read() {
     for (arguments, code, message) in [
         (["eval", "latin.dhall"], 2, "latin.dhall:2:3"),
         (["type", "none.dhall"], 3, "cannot read `none.dhall`"),
-        (["hash", "."], 6, "cannot read `.`: Is a directory"),
+        (["hash", "."], 2, "cannot read `.`: Is a directory"),
         (["decode", "/dev/zero"], 2, "more than 134217728 bytes"),
     ] {
         let run = outcome(&mut dhall(&environment, &arguments)).code(code);
@@ -176,4 +176,30 @@ fn the_library_is_listed_and_shown() {
         &["library", "show", "rules/fortran/v1.dhall"],
     ));
     says(&run.code(3).stderr, &["not in the library", "library list"]);
+}
+
+#[test]
+fn a_trace_is_shown_to_who_asks() {
+    let environment = TestEnvironment::new();
+    write(&environment, "lib.dhall", "{ n =\n    [ 1 + True ] }");
+    let text = b"let l = ./lib.dhall\nin  l.n";
+    let trace = [
+        "error: `+` needs",
+        "lib.dhall:2:11",
+        "trace, outermost first:\n  lib.dhall:1:1: { n = [ 1 + True ] }\n",
+        "\n  lib.dhall:2:5: n = [ 1 + True ]\n  lib.dhall:2:7: 1 + True\n",
+        "\n  imported from (stdin):1:9\n",
+    ];
+    for arguments in [
+        ["eval", "--trace"],
+        ["--trace", "type"],
+        ["resolve", "--trace"],
+    ] {
+        let (_, run) = piped(&mut dhall(&environment, &arguments), text);
+        says(&run.code(2).stderr, &trace);
+    }
+    let (_, run) = piped(&mut dhall(&environment, &["eval"]), text);
+    assert!(!run.code(2).stderr.contains("trace"));
+    let (_, run) = piped(&mut dhall(&environment, &["eval", "--trace"]), b"1 + 1");
+    assert_eq!(run.success().stdout, "2\n");
 }

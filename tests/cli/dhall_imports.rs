@@ -58,7 +58,7 @@ fn freeze_works_in_a_pipe_and_says_what_is_wrong() {
     assert_eq!(run.success().stdout, "1\n");
     let (_, run) = piped(&mut freeze(), server.url("/no").as_bytes());
     says(
-        &run.code(2).stderr,
+        &run.code(3).stderr,
         &["404 Not Found", "(stdin):1:1", "check the URL"],
     );
     let wrong = format!("{} sha256:{}", server.url("/ok"), "0".repeat(64));
@@ -101,7 +101,41 @@ fn a_wrong_entry_of_the_cache_is_told_and_made_again() {
     fs::write(&entry, "").unwrap();
     let (_, run) = piped(&mut dhall(&environment, &["eval"]), &frozen);
     says(
-        &run.code(2).stderr,
+        &run.code(6).stderr,
         &["is discarded", "only its host has it"],
     );
+}
+
+#[test]
+fn what_is_resolved_needs_nothing_else() {
+    let environment = TestEnvironment::new();
+    let server = Server::start(|_| Reply::ok("\\(n : Natural) -> n + 1"));
+    let url = server.url("/lib.dhall");
+    let mut resolve = dhall(&environment, &["resolve", "sub/a.dhall"]);
+    let folder = environment.root().join("dhall/sub");
+    fs::create_dir_all(&folder).unwrap();
+    let text = format!("{{ a = {url} ./one.dhall, t = env:NO as Text ? \"-\" }}");
+    fs::write(folder.join("a.dhall"), text).unwrap();
+    fs::write(folder.join("one.dhall"), "0 + 1").unwrap();
+    let option = |option| dhall(&environment, &["resolve", "sub/a.dhall", option]);
+    let run = outcome(&mut option("--immediate-dependencies")).success();
+    assert_eq!(run.stdout, format!("{url}\nsub/one.dhall\nenv:NO\n"));
+    assert_eq!(server.received().len(), 0);
+    let resolved = outcome(&mut resolve).success().stdout;
+    assert_eq!(
+        resolved,
+        "{ a = (λ(n : Natural) → n + 1) (0 + 1), t = \"-\" }\n"
+    );
+    let run = outcome(&mut option("--transitive-dependencies")).success();
+    assert_eq!(run.stdout, format!("sub/one.dhall\n{url}\n"));
+    let run = outcome(&mut option("--dot")).success();
+    says(
+        &run.stdout,
+        &["digraph {", &format!("\"sub/a.dhall\" -> \"{url}\";")],
+    );
+    let run = outcome(option("--dot").arg("--immediate-dependencies")).code(2);
+    says(&run.stderr, &["cannot be used with"]);
+    drop(server);
+    let (_, run) = piped(&mut dhall(&environment, &["eval"]), resolved.as_bytes());
+    assert_eq!(run.success().stdout, "{ a = 2, t = \"-\" }\n");
 }

@@ -154,7 +154,7 @@ fn an_ordinary_user_and_another_user_make_the_same_bytes() {
 }
 
 /// Copies the program to where every user can run it.
-fn installed(environment: &TestEnvironment) -> std::path::PathBuf {
+pub fn installed(environment: &TestEnvironment) -> std::path::PathBuf {
     let path = environment.root().join("git-straylight");
     fs::copy(Path::new(env!("CARGO_BIN_EXE_git-straylight")), &path).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();

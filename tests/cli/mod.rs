@@ -7,6 +7,7 @@ mod dep_files;
 mod dhall;
 mod dhall_fmt;
 mod dhall_imports;
+mod dhall_input;
 mod errors;
 mod gate;
 mod kill;

@@ -7,11 +7,13 @@ use sha2::Digest as _;
 
 use crate::library;
 use crate::location::Location;
+use crate::problem::ErrorKind;
 
 /// Reads the bytes of imports, and decides which may be read.
 ///
 /// An importer says `Ok(None)` for what is not there, or
-/// [`ImportError::Unreachable`]: `?` then takes its other side. What must not
+/// [`ImportError::Absent`] or [`ImportError::Unreachable`]: `?` then takes its
+/// other side. What must not
 /// be read is an error, which `?` does not hide.
 pub trait Importer: Send + Sync {
     /// Returns the bytes at `location`.
@@ -111,7 +113,8 @@ impl From<Arc<[u8]>> for Response {
 /// Why an import was not read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ImportError {
-    /// The host does not allow it.
+    /// The host does not allow it, or it is nothing that can be imported: a
+    /// folder, or too large.
     #[error("{message}")]
     Refused {
         /// What is not allowed.
@@ -123,6 +126,14 @@ pub enum ImportError {
     #[error("{message}")]
     Unreadable {
         /// What went wrong.
+        message: String,
+        /// What to do about it.
+        hint: String,
+    },
+    /// It is not there, and there is more to say about that.
+    #[error("{message}")]
+    Absent {
+        /// What is not there.
         message: String,
         /// What to do about it.
         hint: String,
@@ -144,7 +155,22 @@ impl ImportError {
         match self {
             Self::Refused { hint, .. }
             | Self::Unreadable { hint, .. }
+            | Self::Absent { hint, .. }
             | Self::Unreachable { hint, .. } => hint,
+        }
+    }
+
+    /// Returns whether `?` takes its other side.
+    pub(crate) fn is_absence(&self) -> bool {
+        matches!(self, Self::Absent { .. } | Self::Unreachable { .. })
+    }
+
+    /// Returns the kind of error that an evaluation ends with.
+    pub(crate) fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Refused { .. } => ErrorKind::Wrong,
+            Self::Absent { .. } => ErrorKind::Absent,
+            Self::Unreadable { .. } | Self::Unreachable { .. } => ErrorKind::Unavailable,
         }
     }
 }

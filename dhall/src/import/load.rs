@@ -11,7 +11,7 @@ use crate::import::headers::{Headers, Told, merged};
 use crate::import::importer::{ImportError, Request, sha256};
 use crate::import::resolve::{Failure, Loaded, Resolver, Source, normal_form};
 use crate::location::Location;
-use crate::problem::Problem;
+use crate::problem::{ErrorKind, Problem};
 use crate::scope::Name;
 use crate::shared::Shared;
 use crate::syntax::{self, Embedded, Mode, Span};
@@ -42,7 +42,7 @@ impl Resolver<'_> {
         let response = match self.importer.fetch(&request) {
             Ok(Some(response)) => response,
             Ok(None) => return Ok(Err(absent(source, location, span))),
-            Err(error) if matches!(error, ImportError::Unreachable { .. }) => {
+            Err(error) if error.is_absence() => {
                 return Ok(Err(source.error(not_given(&error, span))));
             }
             Err(error) => return Err(source.wrong(not_given(&error, span))),
@@ -60,7 +60,10 @@ impl Resolver<'_> {
         let mut loaded = loaded.map_err(|failure| imported(failure, source, span))?;
         match (binary, import.hash) {
             (Some(hash), _) => self.importer.store(&hash, bytes),
-            (None, Some(hash)) => self.check_hash(source, &loaded, hash, location, span)?,
+            (None, Some(hash)) => {
+                self.check_hash(source, &loaded, hash, location, span)?;
+                loaded.embedded = Arc::new(loaded.embedded.without_text());
+            }
             (None, None) => {}
         }
         loaded.imports.extend(user.imports);
@@ -143,7 +146,9 @@ pub(super) fn imported(failure: Failure, source: &Source<'_>, span: Span) -> Fai
 
 /// Returns what is wrong with an import that the host did not give.
 pub(super) fn not_given(error: &ImportError, span: Span) -> Box<Problem> {
-    Problem::new(span, error.to_string()).hint(error.hint())
+    Problem::new(span, error.to_string())
+        .kind(error.kind())
+        .hint(error.hint())
 }
 
 fn absent(source: &Source<'_>, location: &Location, span: Span) -> Error {
@@ -156,7 +161,8 @@ fn absent(source: &Source<'_>, location: &Location, span: Span) -> Error {
         Location::Env(_) => "set the variable, or give another value with `?`",
         _ => "check it, or give another value with `?`",
     };
-    source.error(Problem::new(span, message).hint(hint))
+    let problem = Problem::new(span, message).kind(ErrorKind::Absent);
+    source.error(problem.hint(hint))
 }
 
 fn plain(value: Val, ty: Builtin) -> Loaded {
@@ -164,6 +170,7 @@ fn plain(value: Val, ty: Builtin) -> Loaded {
         embedded: Arc::new(Embedded {
             value,
             ty: Val::Builtin(ty),
+            text: None,
         }),
         imports: BTreeSet::new(),
         span: Span::NONE,
@@ -188,5 +195,6 @@ pub(super) fn location_value(location: &Location) -> Embedded {
             payload: payload.map(|text| Lazy::Now(Val::text(text))),
         })),
         ty: Val::Union(union),
+        text: None,
     }
 }

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::binary;
+use crate::dependencies::Dependency;
 use crate::environment::Env;
 use crate::error::Error;
 use crate::evaluate::Machine;
@@ -69,7 +70,12 @@ pub(crate) struct Resolver<'a> {
     /// The texts that are being resolved, with the headers that they were
     /// asked for with; outermost first.
     active: Vec<(Location, Headers)>,
+    /// What is kept to write down what was resolved, if that is asked for.
+    trail: Option<Trail>,
 }
+
+/// Which text imports what, of the imports that were there.
+pub(crate) type Trail = BTreeSet<(Location, Dependency)>;
 
 /// The text whose imports are being resolved.
 pub(super) struct Source<'a> {
@@ -107,6 +113,29 @@ impl<'a> Resolver<'a> {
             cache,
             loader: Loader::new(),
             active: Vec::new(),
+            trail: None,
+        }
+    }
+
+    /// Keeps the trees of what is imported, and who imports it. The cache must
+    /// not be one of evaluations, which keep no trees.
+    pub(crate) fn keeping(mut self) -> Self {
+        self.trail = Some(Trail::new());
+        self
+    }
+
+    /// Returns who imports what, as far as it was kept.
+    pub(crate) fn into_trail(self) -> Trail {
+        self.trail.unwrap_or_default()
+    }
+
+    fn follow(&mut self, from: &Location, import: &Import) {
+        if let Some(trail) = &mut self.trail {
+            let dependency = Dependency {
+                location: import.location.clone(),
+                sha256: import.sha256,
+            };
+            trail.insert((from.clone(), dependency));
         }
     }
 
@@ -143,7 +172,6 @@ impl<'a> Resolver<'a> {
     }
 
     /// Parses a text and resolves its imports.
-    #[cfg(test)]
     pub(crate) fn resolve_text(
         &mut self,
         location: &Location,
@@ -170,9 +198,10 @@ impl<'a> Resolver<'a> {
     ) -> Result<Loaded, Failure> {
         let mut source = Source::new(location, text, headers);
         let expression = self.parse_and_resolve(&mut source)?;
-        let embedded = self
+        let mut embedded = self
             .evaluate(&expression)
             .map_err(|problem| source.wrong(problem))?;
+        embedded.text = self.trail.is_some().then(|| expression.clone());
         Ok(Loaded {
             embedded: Arc::new(embedded),
             imports: source.imports,
@@ -189,7 +218,8 @@ impl<'a> Resolver<'a> {
             let span = self.machine.stopped_at(expression.span());
             Problem::stopped(span, stop)
         })?;
-        Ok(Embedded { value, ty })
+        let text = None;
+        Ok(Embedded { value, ty, text })
     }
 
     /// Replaces the imports in an expression.
@@ -276,6 +306,7 @@ impl<'a> Resolver<'a> {
         let _loading = match cache.claim(&key, self.loader) {
             Claim::Known(loaded) => {
                 Self::check_origin(source, location, loaded.told.as_ref(), span)?;
+                self.follow(source.location, &record);
                 source.imports.insert(record);
                 return Ok(loaded);
             }
@@ -285,6 +316,7 @@ impl<'a> Resolver<'a> {
             // What is pinned needs no headers if it is known.
             if let Some(loaded) = self.find_binary(source, import, location, span)? {
                 cache.insert(&key, &loaded);
+                self.follow(source.location, &record);
                 source.imports.insert(record);
                 return Ok(loaded);
             }
@@ -293,9 +325,10 @@ impl<'a> Resolver<'a> {
         }
         let found = self.fetch(source, import, location, headers, span);
         record.found = !matches!(found, Ok(Err(_)));
-        source.imports.insert(record);
+        source.imports.insert(record.clone());
         match found {
             Ok(Ok(loaded)) => {
+                self.follow(source.location, &record);
                 let loaded = Arc::new(loaded);
                 cache.insert(&key, &loaded);
                 Ok(loaded)

@@ -85,16 +85,25 @@ fn finish(read: io::Result<Result<Option<Vec<u8>>, ImportError>>, at: &Location)
     match read {
         Ok(read) => Ok(read?.map(Into::into)),
         Err(error) if files::is_absent(&error) => Ok(None),
-        Err(error) => Err(ImportError::Unreadable {
-            message: format!("cannot read `{at}`: {error}"),
-            hint: match error.kind() {
-                io::ErrorKind::IsADirectory => "import a file of the folder".to_owned(),
-                io::ErrorKind::FileTooLarge => {
-                    format!("an import has at most {} bytes", files::LARGEST)
-                }
-                _ => "check what the path leads to, and its permissions".to_owned(),
-            },
-        }),
+        Err(error) => Err(failed(&error, at)),
+    }
+}
+
+fn failed(error: &io::Error, at: &Location) -> ImportError {
+    let message = format!("cannot read `{at}`: {error}");
+    let refused = |hint: String| ImportError::Refused {
+        message: message.clone(),
+        hint,
+    };
+    match error.kind() {
+        io::ErrorKind::IsADirectory => refused("import a file of the folder".to_owned()),
+        io::ErrorKind::FileTooLarge => {
+            refused(format!("an import has at most {} bytes", files::LARGEST))
+        }
+        _ => ImportError::Unreadable {
+            message,
+            hint: "check what the path leads to, and its permissions".to_owned(),
+        },
     }
 }
 

@@ -319,6 +319,9 @@ fn offset(position: usize) -> u32 {
     u32::try_from(position).unwrap_or(u32::MAX)
 }
 
+/// What some editors put in front of a file in UTF-8.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
 /// Refuses the characters that no place of the grammar allows.
 fn check_characters(text: &str) -> Parsed<()> {
     let control = |(at, byte): (usize, &u8)| match byte {
@@ -338,8 +341,14 @@ fn check_characters(text: &str) -> Parsed<()> {
     if found.is_none() && !text.is_ascii() {
         found = text.char_indices().find_map(noncharacter);
     }
-    if text.starts_with('\u{feff}') {
-        found = Some((0, 3));
+    if text.starts_with(BYTE_ORDER_MARK) {
+        let span = Span {
+            start: 0,
+            end: offset(BYTE_ORDER_MARK.len_utf8()),
+            ..Span::NONE
+        };
+        return Err(Problem::new(span, "this begins with a byte order mark")
+            .hint("save the file as UTF-8 without one: `tail -c +4` cuts it off"));
     }
     let Some((at, length)) = found else {
         return Ok(());

@@ -142,4 +142,18 @@ pub(crate) enum Step {
 pub(crate) struct Embedded {
     pub(crate) value: Val,
     pub(crate) ty: Val,
+    /// The text that it is the value of, its own imports resolved. Only kept
+    /// for who writes it down, and never for what is pinned: that is its value.
+    pub(crate) text: Option<Expr>,
+}
+
+impl Embedded {
+    /// Returns the value without the text that it is of.
+    pub(crate) fn without_text(&self) -> Self {
+        Self {
+            value: self.value.clone(),
+            ty: self.ty.clone(),
+            text: None,
+        }
+    }
 }

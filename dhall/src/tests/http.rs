@@ -11,7 +11,8 @@ use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 use crate::import::HttpImporter;
 use crate::tests::server::{Received, Reply, Server};
 use crate::{
-    Chain, Error, Evaluator, ImportError, Importer, Location, MemoryImporter, Request, Response,
+    Chain, Error, ErrorKind, Evaluator, ImportError, Importer, Location, MemoryImporter, Request,
+    Response,
 };
 
 /// Reaches one server under every name.
@@ -86,6 +87,11 @@ impl Web {
             },
         );
         Self { server, root }
+    }
+
+    /// Returns all that was asked so far.
+    pub(super) fn received(&self) -> Vec<Received> {
+        self.server.received()
     }
 
     /// Returns an importer that trusts the server.
@@ -266,25 +272,30 @@ fn what_is_not_there_has_an_alternative() {
             server.url("/404"),
             "is not there: its host answered `404 Not Found`",
             "check the URL",
+            ErrorKind::Absent,
         ),
         (
             server.url("/500"),
             "its host answered `500 Internal Server Error`",
             "try again later",
+            ErrorKind::Unavailable,
         ),
         (
             server.url("/401"),
             "its host answered `401 Unauthorized`",
             "`using`",
+            ErrorKind::Unavailable,
         ),
         (
             nobody,
             "cannot fetch `http://127.0.0.1",
             "check the host's name, and the network",
+            ErrorKind::Unavailable,
         ),
     ];
-    for (url, message, hint) in cases {
+    for (url, message, hint, kind) in cases {
         let error = evaluate(HttpImporter::new(), &url).expect_err("nothing");
+        assert_eq!(error.kind(), kind, "{error}");
         assert!(error.to_string().contains(message), "{error}");
         assert!(error.message().contains(&url), "{error}");
         assert!(

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::{Error, Evaluator, Import, ImportError, Importer, Location, MemoryImporter};
+use crate::{Error, ErrorKind, Evaluator, Import, ImportError, Importer, Location, MemoryImporter};
 
 fn file(path: &str) -> Location {
     Location::File(path.to_owned())
@@ -206,6 +206,43 @@ fn a_remote_text_sees_only_remote_ones() {
         let error = message(importer(), &format!("https://example.com/{name} ? \"\""));
         assert!(error.contains("must not import"), "{error}");
     }
+}
+
+#[test]
+fn an_error_says_of_what_kind_it_is() {
+    let importer = || {
+        with(&[
+            (file("a/bad.dhall"), "1 +"),
+            (file("a/absent.dhall"), "./none.dhall"),
+            (file("a/itself.dhall"), "./itself.dhall"),
+            (
+                file("a/fold.dhall"),
+                "Natural/fold 1000000000 Natural (\\(x : Natural) -> x + 1) 0",
+            ),
+        ])
+    };
+    let pinned = format!("./absent.dhall sha256:{}", "0".repeat(64));
+    for (text, kind) in [
+        ("1 + x", ErrorKind::Wrong),
+        ("./bad.dhall ? 1", ErrorKind::Wrong),
+        ("./itself.dhall", ErrorKind::Wrong),
+        ("./none.dhall", ErrorKind::Absent),
+        ("[ ./absent.dhall ]", ErrorKind::Absent),
+        (&pinned, ErrorKind::Absent),
+        ("missing as Text", ErrorKind::Absent),
+        ("./fold.dhall", ErrorKind::Exhausted),
+    ] {
+        assert_eq!(
+            evaluate(importer(), text).expect_err("an error").kind(),
+            kind,
+            "{text}"
+        );
+    }
+    let refused = Evaluator::new(Arc::new(Refusing(AtomicUsize::new(0))));
+    let error = refused
+        .evaluate(&file("x"), "env:HOME")
+        .expect_err("refused");
+    assert_eq!(error.kind(), ErrorKind::Wrong);
 }
 
 /// Refuses everything, and counts how often it was asked.

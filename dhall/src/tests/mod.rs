@@ -18,8 +18,10 @@ mod limits;
 mod parallel;
 mod programs;
 mod properties;
+mod resolve;
 #[cfg(feature = "http")]
 mod server;
+mod trace;
 mod typed;
 
 use std::sync::Arc;

@@ -46,8 +46,7 @@ pub(crate) enum Command {
     Hook(hook::Command),
     #[command(subcommand)]
     Bucket(bucket::Command),
-    #[command(subcommand)]
-    Dhall(dhall::Command),
+    Dhall(dhall::Args),
     SshSession(ssh_session::Args),
     Demo(demo::Args),
 }
@@ -66,7 +65,7 @@ impl Command {
             Self::Key(command) => key::run(&command),
             Self::Hook(command) => hook::run(&command),
             Self::Bucket(command) => bucket::run(&command),
-            Self::Dhall(command) => dhall::run(&command),
+            Self::Dhall(args) => dhall::run(&args),
             Self::SshSession(args) => ssh_session::run(&args),
             Self::Demo(args) => demo::run(&args),
         }

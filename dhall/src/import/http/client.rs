@@ -119,7 +119,7 @@ impl Client {
         use ureq::Error;
         let message = format!("cannot fetch `{url}`: {error}");
         match error {
-            Error::BodyExceedsLimit(_) => ImportError::Unreadable {
+            Error::BodyExceedsLimit(_) => ImportError::Refused {
                 message: format!("`{url}` is too large"),
                 hint: format!("an import has at most {} bytes", self.largest),
             },

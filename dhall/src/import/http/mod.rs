@@ -245,9 +245,10 @@ impl<'a> Journey<'a> {
             status if status.is_server_error() => "try again later",
             _ => "check the URL",
         };
-        ImportError::Unreachable {
-            message,
-            hint: hint.to_owned(),
+        let hint = hint.to_owned();
+        match status {
+            StatusCode::NOT_FOUND | StatusCode::GONE => ImportError::Absent { message, hint },
+            _ => ImportError::Unreachable { message, hint },
         }
     }
 }

@@ -10,6 +10,7 @@ use straylight_dhall::{ImportError, Importer, Location, library};
 
 use crate::files::Files;
 use crate::label::BUILD_FILE;
+use crate::tree::TreeError;
 
 /// Answers imports from a source tree, and what is pinned from `pinned`.
 pub(crate) struct TreeImporter {
@@ -31,8 +32,15 @@ impl TreeImporter {
             ));
         }
         let read = self.files.read(path);
-        read.map(|file| file.bytes.clone())
-            .map_err(|error| refused(error.to_string(), error.hint().unwrap_or_default()))
+        read.map(|file| file.bytes.clone()).map_err(|error| {
+            let (message, hint) = (error.to_string(), error.hint().unwrap_or_default());
+            match error {
+                TreeError::Io { .. } | TreeError::Repository(_) | TreeError::Store(_) => {
+                    ImportError::Unreadable { message, hint }
+                }
+                _ => refused(message, hint),
+            }
+        })
     }
 }
 
@@ -80,14 +88,21 @@ fn unpinned(url: &str) -> ImportError {
 }
 
 fn unknown(url: &str) -> ImportError {
-    let hint = match library::latest(url) {
-        Some(released) => format!("this release has `{url} sha256:{}`", released.sha256),
-        None => "`git straylight dhall library` lists what this release has".to_owned(),
-    };
-    refused(
-        format!("`{url}` with this hash is neither in the library nor in the local cache"),
-        hint,
-    )
+    let message =
+        format!("`{url}` with this hash is neither in the library nor in the local cache");
+    match library::latest(url) {
+        Some(released) => refused(
+            message,
+            format!("this release has `{url} sha256:{}`", released.sha256),
+        ),
+        // The pin may be right, and this machine has never fetched it.
+        None => ImportError::Unreadable {
+            message,
+            hint: "`git straylight dhall freeze FILE` fetches it once; `git straylight dhall \
+                   library` lists what this release has"
+                .to_owned(),
+        },
+    }
 }
 
 fn refused(message: String, hint: String) -> ImportError {

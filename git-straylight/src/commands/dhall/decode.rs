@@ -17,6 +17,6 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let (location, bytes) = args.input.read()?;
-    ui::result(Expression::decode(&location, &bytes)?);
+    ui::result(Expression::decode(&location, &bytes)?.to_text()?);
     Ok(ExitCode::SUCCESS)
 }

@@ -19,10 +19,11 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let session = Session::offline();
     let evaluated = session.evaluate(&args.input.source()?)?;
+    let value = evaluated.value.to_text()?;
     if args.annotate {
-        ui::result(format_args!("{} : {}", evaluated.value, evaluated.ty));
+        ui::result(format_args!("{value} : {}", evaluated.ty.to_text()?));
     } else {
-        ui::result(&evaluated.value);
+        ui::result(value);
     }
     // The process ends, and its memory with it: a large value takes longer to
     // take apart, node by node, than to print.

@@ -70,6 +70,6 @@ fn show(file: &str) -> Result<()> {
             .hint("`git straylight dhall library list` lists what is")
     })?;
     let location = Location::Remote(released.url.to_owned());
-    ui::result(Expression::decode(&location, released.bytes)?);
+    ui::result(Expression::decode(&location, released.bytes)?.to_text()?);
     Ok(())
 }

@@ -11,6 +11,7 @@ mod fmt;
 mod freeze;
 mod hash;
 mod library;
+mod resolve;
 mod session;
 mod type_of;
 
@@ -18,11 +19,20 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use crate::error::Result;
+use crate::error::{CommandError, Result};
 
 /// The build language: evaluate, check and rewrite Dhall
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Show the expressions that a mistake is in, from the whole file inwards.
+    #[arg(long, global = true)]
+    trace: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
 #[derive(Subcommand)]
-pub(crate) enum Command {
+enum Command {
     Eval(eval::Args),
     Type(type_of::Args),
     Hash(hash::Args),
@@ -31,10 +41,19 @@ pub(crate) enum Command {
     Diff(diff::Args),
     Fmt(fmt::Args),
     Freeze(freeze::Args),
+    Resolve(resolve::Args),
     Library(library::Args),
 }
 
-pub(crate) fn run(command: &Command) -> Result<ExitCode> {
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    let result = start(&args.command);
+    match args.trace {
+        true => result.map_err(CommandError::with_trace),
+        false => result,
+    }
+}
+
+fn start(command: &Command) -> Result<ExitCode> {
     match command {
         Command::Eval(args) => eval::run(args),
         Command::Type(args) => type_of::run(args),
@@ -44,6 +63,7 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode> {
         Command::Diff(args) => diff::run(args),
         Command::Fmt(args) => fmt::run(args),
         Command::Freeze(args) => freeze::run(args),
+        Command::Resolve(args) => resolve::run(args),
         Command::Library(args) => library::run(args),
     }
 }

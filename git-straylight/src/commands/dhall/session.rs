@@ -8,7 +8,7 @@ use std::sync::Arc;
 use clap::Args;
 use straylight_dhall::{
     Chain, DiskCache, EmbeddedLibrary, Evaluated, Evaluator, FileTree, FreezeOptions, Frozen,
-    HttpImporter, ImportError, Importer, Location, Variables, source_text,
+    HttpImporter, ImportError, Importer, Location, Resolved, Variables, source_text,
 };
 
 use crate::error::{CommandError, Result};
@@ -165,6 +165,13 @@ impl Session {
         Ok(frozen?)
     }
 
+    /// Replaces the imports of a source.
+    pub(super) fn resolve(&self, source: &Source) -> Result<Resolved> {
+        let resolved = (self.evaluator).resolve(&source.location, &source.text);
+        self.warn();
+        Ok(resolved?)
+    }
+
     /// Says what was wrong with the cache.
     fn warn(&self) {
         for warning in self.cache.iter().flat_map(|cache| cache.take_warnings()) {
@@ -173,22 +180,30 @@ impl Session {
     }
 }
 
-/// Refuses what only a host can answer.
+/// Has nothing of what only a host can answer.
 struct Offline;
 
 impl Importer for Offline {
     fn read(
         &self,
         location: &Location,
-        _sha256: Option<[u8; 32]>,
+        sha256: Option<[u8; 32]>,
     ) -> std::result::Result<Option<Arc<[u8]>>, ImportError> {
         let Location::Remote(url) = location else {
             return Ok(None);
         };
-        Err(ImportError::Refused {
-            message: format!("`{url}` is not in the cache, and only its host has it"),
-            hint: "`git straylight dhall freeze FILE` pins it by its hash and fetches it once"
-                .to_owned(),
+        let message = format!("`{url}` is not in the cache, and only its host has it");
+        // It is not absent: a result must not depend on what a cache has.
+        Err(match sha256 {
+            Some(_) => ImportError::Unreadable {
+                message,
+                hint: "`git straylight dhall freeze FILE` fetches it once".to_owned(),
+            },
+            None => ImportError::Refused {
+                message,
+                hint: "`git straylight dhall freeze FILE` pins it by its hash and fetches it once"
+                    .to_owned(),
+            },
         })
     }
 }

@@ -15,6 +15,6 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let evaluated = Session::offline().evaluate(&args.input.source()?)?;
-    ui::result(&evaluated.ty);
+    ui::result(evaluated.ty.to_text()?);
     Ok(ExitCode::SUCCESS)
 }

@@ -5,17 +5,14 @@
 //! that cannot pass are listed here with the reason, and a listed case that
 //! passes is a failure too.
 
-use std::collections::BTreeMap;
+mod imports;
+
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use crate::binary::{decode, encode};
 use crate::environment::Env;
-use crate::error::Error;
 use crate::evaluate::Machine;
-use crate::evaluator::Evaluator;
-use crate::from_value::from_value;
 use crate::import::semantic_hash;
 use crate::location::Location;
 use crate::parse::parse;
@@ -28,21 +25,6 @@ use crate::typecheck;
 
 /// Cases that cannot pass, as `folder/name` without `A`, and why: none.
 const KNOWN_FAILURES: &[(&str, &str)] = &[];
-
-/// What is wrong with the cases that speak to hosts: they must not fail only
-/// because nobody answers.
-const REASONS: &[(&str, &str)] = &[
-    ("unit/cors/Empty", "does not allow"),
-    ("unit/cors/NoCORS", "does not allow"),
-    ("unit/cors/Null", "does not allow"),
-    ("unit/cors/OnlyOther", "does not allow"),
-    ("unit/cors/OnlySelf", "does not allow"),
-    ("unit/cors/TwoHops", "does not allow"),
-    ("unit/404", "is not there"),
-    ("unit/EnvFromRemote", "must not import"),
-    ("customHeadersUsingBoundVariable", "`x` is not in scope"),
-    ("originHeadersFromRemote", "imports itself"),
-];
 
 fn suite() -> Option<PathBuf> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/dhall-lang/tests");
@@ -127,6 +109,17 @@ fn run(
     ending: &str,
     check: impl Fn(&Case) -> Outcome,
 ) -> Vec<String> {
+    run_by("", root, folder, ending, check)
+}
+
+/// Runs all cases of a folder in a way that is told.
+fn run_by(
+    way: &str,
+    root: &Path,
+    folder: &'static str,
+    ending: &str,
+    check: impl Fn(&Case) -> Outcome,
+) -> Vec<String> {
     let cases = cases(root, folder, ending);
     assert!(!cases.is_empty(), "{folder} has no cases");
     let (mut passed, mut unexpected, mut failed) = (0, Vec::new(), 0);
@@ -141,11 +134,11 @@ fn run(
             (Err(_), Some(_)) => failed += 1,
             (Err(why), None) => {
                 failed += 1;
-                unexpected.push(format!("{name}: {why}"));
+                unexpected.push(format!("{name}{way}: {why}"));
             }
         }
     }
-    println!("{folder}: {passed} passed, {failed} failed");
+    println!("{folder}{way}: {passed} passed, {failed} failed");
     unexpected
 }
 
@@ -323,49 +316,6 @@ fn types(root: &Path) -> Vec<String> {
     unexpected
 }
 
-/// Returns the environment variables that a case sets, in a file beside it.
-fn environment(root: &Path, case: &Case) -> Result<Vec<(String, String)>, Error> {
-    let file = case.input.file_name().and_then(|name| name.to_str());
-    let stem = file.unwrap_or_default().trim_end_matches(".dhall");
-    let stem = stem.strip_suffix('A').unwrap_or(stem);
-    let Ok(text) = fs::read_to_string(case.input.with_file_name(format!("{stem}ENV.dhall"))) else {
-        return Ok(Vec::new());
-    };
-    let evaluator = Evaluator::new(Arc::new(SuiteImporter::new(root)));
-    let variables = evaluator.evaluate(&case.location(), &text)?.value;
-    let variables: Vec<BTreeMap<String, String>> = from_value(&variables).expect("a map of texts");
-    let pair = |variable: &BTreeMap<String, String>| {
-        (variable["mapKey"].clone(), variable["mapValue"].clone())
-    };
-    Ok(variables.iter().map(pair).collect())
-}
-
-fn imports(root: &Path) -> Vec<String> {
-    let evaluate = |case: &Case, path: &Path| -> Result<Vec<u8>, Error> {
-        let environment = environment(root, case)?;
-        let importer = SuiteImporter::new(root).with_environment(environment);
-        let evaluator = Evaluator::new(Arc::new(importer));
-        let text = fs::read_to_string(path).unwrap_or_default();
-        evaluator.evaluate(&case.location(), &text)?.value.encode()
-    };
-    let mut unexpected = run(root, "import/success", "A.dhall", |case| {
-        let found = evaluate(case, &case.input).map_err(|error| error.render(false))?;
-        let expected =
-            evaluate(case, &case.sibling("B.dhall")).map_err(|error| error.render(false))?;
-        same(&expected, &found)
-    });
-    unexpected.extend(run(root, "import/failure", ".dhall", |case| {
-        let reason = REASONS.iter().find(|(name, _)| *name == case.name);
-        match (evaluate(case, &case.input), reason) {
-            (Err(error), Some((_, reason))) if !error.message().contains(reason) => {
-                Err(format!("it fails otherwise: {error}"))
-            }
-            (result, _) => must_fail(result),
-        }
-    }));
-    unexpected
-}
-
 #[test]
 fn acceptance_suite() {
     let Some(root) = suite() else {
@@ -374,7 +324,15 @@ fn acceptance_suite() {
         );
         return;
     };
-    let folders = [parser, binary, normalization, hashes, types, imports];
+    let folders = [
+        parser,
+        binary,
+        normalization,
+        hashes,
+        types,
+        imports::in_memory,
+        imports::by_http,
+    ];
     let unexpected: Vec<_> = folders.iter().flat_map(|folder| folder(&root)).collect();
     assert!(
         unexpected.is_empty(),
