@@ -12,7 +12,7 @@ use straylight_odb::{ContentStore as _, Digest};
 use crate::analyse::Analysed;
 use crate::error::{BuildError, BuildResult};
 use crate::keys::{ActionKey, Source, SourceKey, flatten};
-use crate::lower::Input;
+use crate::lower::{ArgumentFile, Input, Lines};
 use crate::perform::{ActionResult, all, exec_error};
 use crate::session::{Session, Warning};
 use crate::tree::{SourceFile, TreeError};
@@ -90,6 +90,53 @@ pub(crate) async fn gather(
         nodes,
         steps: steps.into_values().collect(),
         warnings,
+    })
+}
+
+/// What argument files say.
+#[derive(Default)]
+pub(crate) struct Said {
+    pub(crate) lines: Lines,
+    /// The steps that made some of the files.
+    pub(crate) steps: Vec<Arc<ActionResult>>,
+    pub(crate) warnings: Vec<Warning>,
+}
+
+/// Reads files whose lines are arguments.
+pub(crate) async fn lines(
+    ctx: &Context,
+    analysed: &Arc<Analysed>,
+    files: Vec<ArgumentFile>,
+) -> BuildResult<Said> {
+    if files.is_empty() {
+        return Ok(Said::default());
+    }
+    let mut lines = Lines::new();
+    let inputs = files.into_iter().map(|file| (file.path, file.input));
+    let gathered = gather(ctx, analysed, &inputs.collect()).await?;
+    let store = &ctx.data::<Arc<Session>>().services.store;
+    for (path, node) in gathered.nodes {
+        let malformed = |problem: String| analysed.declared.malformed(&path, problem);
+        let Node::File { digest, .. } = node else {
+            return Err(malformed(format!("`{path}` is not a file of arguments")));
+        };
+        let bytes = store.read(&digest).map_err(BuildError::Store)?;
+        let bytes = bytes.ok_or_else(|| Arc::new(BuildError::Lost(digest)))?;
+        let text = std::str::from_utf8(&bytes)
+            .ok()
+            .filter(|text| !text.contains('\0'));
+        let text = text.ok_or_else(|| {
+            malformed(format!(
+                "`{path}` is not text: its lines cannot be arguments"
+            ))
+        })?;
+        let said = text.lines().map(str::to_owned).collect();
+        lines.insert(path, said);
+    }
+    Ok(Said {
+        lines,
+        steps: gathered.steps,
+        warnings: gathered.warnings,
     })
 }
 

@@ -56,26 +56,68 @@ pub(crate) enum Input {
     Pinned { digest: Digest, urls: Vec<String> },
 }
 
-/// Lowers one step of a target.
-pub(crate) fn lower(analysed: &Arc<Analysed>, step: Step) -> BuildResult<Lowered> {
-    match step {
-        Step::Action(index) => lower_action(analysed, &analysed.declared.target.actions[index]),
-        Step::Test => {
-            let test = analysed.declared.target.test.as_ref();
-            lower_test(
-                analysed,
-                test.expect("the step exists when the target has a test"),
-            )
+/// A file whose lines are arguments.
+pub(crate) struct ArgumentFile {
+    /// Where a sandbox would have it.
+    pub(crate) path: String,
+    pub(crate) input: Input,
+}
+
+/// The lines of files, by where a sandbox would have them.
+pub(crate) type Lines = BTreeMap<String, Vec<String>>;
+
+/// Returns the files whose lines are arguments of a step.
+pub(crate) fn argument_files(
+    analysed: &Arc<Analysed>,
+    step: Step,
+) -> BuildResult<Vec<ArgumentFile>> {
+    let (arguments, action) = command_line(analysed, step);
+    let mut lowering = Lowering::new(analysed, action);
+    for argument in arguments {
+        if let Argument::FromFile(source) = argument {
+            lowering.source(analysed, source)?;
         }
+    }
+    let files = lowering.inputs.into_iter();
+    Ok(files
+        .map(|(path, input)| ArgumentFile { path, input })
+        .collect())
+}
+
+fn command_line(analysed: &Arc<Analysed>, step: Step) -> (&[Argument], Option<&Action>) {
+    let target = &analysed.declared.target;
+    match step {
+        Step::Action(index) => {
+            let action = &target.actions[index];
+            (&action.arguments, Some(action))
+        }
+        Step::Test => (&test_of(analysed).arguments, None),
     }
 }
 
-fn lower_action(analysed: &Arc<Analysed>, action: &Action) -> BuildResult<Lowered> {
+fn test_of(analysed: &Arc<Analysed>) -> &Test {
+    let test = analysed.declared.target.test.as_ref();
+    test.expect("the step exists when the target has a test")
+}
+
+/// Lowers one step of a target. `lines` has what its argument files say.
+pub(crate) fn lower(analysed: &Arc<Analysed>, step: Step, lines: Lines) -> BuildResult<Lowered> {
+    match step {
+        Step::Action(index) => {
+            let action = &analysed.declared.target.actions[index];
+            lower_action(analysed, action, lines)
+        }
+        Step::Test => lower_test(analysed, test_of(analysed), lines),
+    }
+}
+
+fn lower_action(analysed: &Arc<Analysed>, action: &Action, lines: Lines) -> BuildResult<Lowered> {
     let declared = &analysed.declared;
     if !action.requires.is_empty() {
         return Err(declared.unsupported("a need beyond declared inputs (`requires`)"));
     }
     let mut lowering = Lowering::new(analysed, Some(action));
+    lowering.lines = lines;
     for source in &action.inputs {
         lowering.source(analysed, source)?;
     }
@@ -92,9 +134,10 @@ fn lower_action(analysed: &Arc<Analysed>, action: &Action) -> BuildResult<Lowere
     })
 }
 
-fn lower_test(analysed: &Arc<Analysed>, test: &Test) -> BuildResult<Lowered> {
+fn lower_test(analysed: &Arc<Analysed>, test: &Test, lines: Lines) -> BuildResult<Lowered> {
     let declared = &analysed.declared;
     let mut lowering = Lowering::new(analysed, None);
+    lowering.lines = lines;
     for source in &declared.target.data {
         lowering.source(analysed, source)?;
     }
@@ -140,6 +183,8 @@ struct Lowering<'a> {
     named: BTreeSet<String>,
     /// Whether what is looked at is part of an argument.
     on_command_line: bool,
+    /// What argument files say.
+    lines: Lines,
     /// Set when the command runs on disk and not in a sandbox.
     materializer: Option<&'a Materializer>,
 }
@@ -153,6 +198,7 @@ impl<'a> Lowering<'a> {
             inputs: BTreeMap::new(),
             named: BTreeSet::new(),
             on_command_line: false,
+            lines: Lines::new(),
             materializer: None,
         }
     }
@@ -183,13 +229,23 @@ impl<'a> Lowering<'a> {
                     self.arguments.push(text);
                 }
                 Argument::Each { of, prefix } => self.each(of, prefix)?,
-                Argument::FromFile(_) => {
-                    return Err(self
-                        .reader
-                        .declared
-                        .unsupported("arguments from a file that an action makes"));
-                }
+                Argument::FromFile(source) => self.argument_file(source)?,
             }
+        }
+        Ok(())
+    }
+
+    /// The lines of a file are arguments; the file itself is no input.
+    fn argument_file(&mut self, source: &Source) -> BuildResult<()> {
+        if self.materializer.is_some() {
+            let declared = &self.reader.declared;
+            return Err(declared.unsupported("arguments from a file, outside of a sandbox"));
+        }
+        let mut other = Lowering::new(self.reader, self.action);
+        other.source(self.reader, source)?;
+        for path in other.inputs.keys() {
+            let lines = self.lines.get(path).cloned();
+            self.arguments.extend(lines.unwrap_or_default());
         }
         Ok(())
     }

@@ -12,7 +12,7 @@ use crate::analyse::Analysed;
 use crate::claims::Claim;
 use crate::configuration::Configuration;
 use crate::error::{BuildError, BuildResult};
-use crate::inputs::gather;
+use crate::inputs::{self, gather};
 use crate::keys::{ActionKey, Step};
 use crate::label::Label;
 use crate::lower::{self, Lowered};
@@ -83,8 +83,12 @@ pub(crate) async fn perform(
     key: &ActionKey,
 ) -> BuildResult<ActionResult> {
     let session = ctx.data::<Arc<Session>>();
-    let lowered = lower::lower(analysed, key.step)?;
-    let prepared = prepare(ctx, analysed, key, lowered).await?;
+    let files = lower::argument_files(analysed, key.step)?;
+    let said = inputs::lines(ctx, analysed, files).await?;
+    let lowered = lower::lower(analysed, key.step, said.lines)?;
+    let mut prepared = prepare(ctx, analysed, key, lowered).await?;
+    prepared.inputs.extend(said.steps);
+    prepared.warnings.extend(said.warnings);
     if let Some(claim) = known(session, &prepared)? {
         session.reused.fetch_add(1, Ordering::Relaxed);
         session.services.observer.event(Event::Reused {

@@ -203,3 +203,23 @@ fn a_lost_blob_is_made_again_in_the_same_build() {
     );
     assert!(world.ran().contains(&"a out/p/a/o".to_owned()));
 }
+
+#[test]
+fn lines_of_a_file_are_arguments() {
+    let build = r#"in { flags = rule (made "flags" [ say "generate" ])
+      , x = rule (made "x" [ say "run", Argument.FromFile (Source.File "own"), Argument.FromFile (Source.Output { target = ":flags", output = "o" }), say "end" ]) }"#;
+    let world = World::new(&[("p/BUILD.dhall", build), ("p/own", "-a\n-b c\n\n")]);
+    // The scribe's file for `flags` is its command, and nothing else.
+    let text = world.output("//p:x");
+    let command = text.lines().next().unwrap();
+    assert_eq!(command, "run -a -b c  generate out/p/flags/o end out/p/x/o");
+    // The files are no inputs: only what they say is.
+    assert_eq!(text.lines().count(), 1, "{text}");
+    world.ran();
+    world.write("p/own", "-a\r\n-b c\n\n");
+    world.output("//p:x");
+    assert_eq!(world.ran(), [""; 0], "the lines are the same");
+    world.write("p/own", "-z\n");
+    world.output("//p:x");
+    assert_eq!(world.ran().len(), 1);
+}

@@ -138,10 +138,6 @@ fn says_what_comes_later() {
             with(r#"outputs = [ Dice.Output.Early "o" ]"#),
             "an early output",
         ),
-        (
-            with(r#"arguments = [ Argument.FromFile (Source.File "flags") ]"#),
-            "arguments from a file",
-        ),
     ] {
         let failure = failure(&text);
         assert!(failure.contains(message), "{text}\n{failure}");

@@ -32,6 +32,17 @@ fn replay(world: &World, record: &BuildRecord) -> Report {
 }
 
 #[test]
+fn what_makes_arguments_is_part_of_the_record() {
+    let build = r#"in { flags = rule (made "flags" [ say "generate" ])
+      , b = rule (made "b" [ Argument.FromFile (Source.Output { target = ":flags", output = "o" }) ]) }"#;
+    let world = World::new(&[("p/BUILD.dhall", build)]);
+    let record = record(&world);
+    assert_eq!(record.actions.len(), 2);
+    let report = replay(&world, &record);
+    assert!(report.failures.is_empty(), "{:?}", report.failures);
+}
+
+#[test]
 fn a_record_has_every_action_below_its_target() {
     let world = world();
     let record = record(&world);
