@@ -180,6 +180,9 @@ pub(crate) struct HowArgs {
     /// Name every command that ran.
     #[arg(short, long)]
     verbose: bool,
+    /// Set by commands that run tests.
+    #[arg(skip)]
+    pub(crate) reruns_tests: bool,
 }
 
 #[derive(ValueEnum, Clone, Copy, Debug)]
@@ -313,6 +316,7 @@ impl HowArgs {
         Options {
             jobs: self.jobs.map_or(native.jobs, usize::from),
             keep_going: self.keep_going,
+            reruns_tests: self.reruns_tests,
             target: self.target,
             mode: match self.mode {
                 ModeArg::Debug => Mode::debug,

@@ -5,10 +5,11 @@ use std::fmt::{self, Write as _};
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
-use straylight_build::ActionFailure;
 use straylight_build::observer::{Event, Observer};
+use straylight_build::{ActionFailure, Label};
 
 use crate::error::{CommandError, Kind};
 
@@ -145,6 +146,8 @@ struct Running {
     /// What runs now, oldest first.
     running: BTreeMap<usize, String>,
     started: usize,
+    /// How long what has ended took.
+    walls: BTreeMap<String, Duration>,
     shown: bool,
 }
 
@@ -156,6 +159,12 @@ impl Progress {
             verbose,
             state: Mutex::default(),
         }
+    }
+
+    /// Returns how long a step of a target ran, if it did.
+    pub(crate) fn wall(&self, label: &Label, step: &str) -> Option<Duration> {
+        let name = format!("{label}: {step}");
+        self.state().walls.get(&name).copied()
     }
 
     /// Takes the line away.
@@ -214,6 +223,7 @@ impl Observer for Progress {
                     state.running.remove(&number);
                 }
                 state.finished += 1;
+                state.walls.insert(name.clone(), wall);
                 self.erase(&mut state);
                 if self.verbose && succeeded {
                     message(format_args!(

@@ -14,3 +14,4 @@ mod kill;
 mod lua;
 mod rust;
 mod tamper;
+mod tests;

@@ -32,6 +32,9 @@ pub struct Options {
     pub jobs: usize,
     /// Whether independent work goes on after a failure.
     pub keep_going: bool,
+    /// Whether tests run though their results are known. The builder then keeps
+    /// no graph.
+    pub reruns_tests: bool,
     /// The platform to build for, instead of each target's own.
     pub target: Option<Triple>,
     /// How to build.
@@ -46,6 +49,7 @@ impl Options {
         Self {
             jobs: std::thread::available_parallelism().map_or(1, usize::from),
             keep_going: false,
+            reruns_tests: false,
             target: None,
             mode: Mode::default(),
         }
@@ -126,11 +130,11 @@ impl Builder {
         })
     }
 
-    /// Makes the builder go on from what an earlier process knew, and keep what
+    /// Makes the builder, unless it runs tests again, go on from what an earlier process knew, and keep what
     /// it learns in the same file. Only for trees that give signatures.
     #[must_use]
     pub fn with_graph(mut self, graph: GraphFile) -> Self {
-        self.graph = Some(graph);
+        self.graph = Some(graph).filter(|_| !self.options.reruns_tests);
         self
     }
 

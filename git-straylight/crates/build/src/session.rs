@@ -77,6 +77,8 @@ pub(crate) struct Session {
     /// How many commands may run at once.
     pub(crate) permits: Semaphore,
     pub(crate) keep_going: bool,
+    /// Whether tests run though their results are known.
+    pub(crate) reruns_tests: bool,
     /// Set after the store has lost something: what it says is checked.
     pub(crate) distrusts_store: bool,
     /// Whether an action may stand for others that read the same.
@@ -102,6 +104,7 @@ impl Session {
             evaluator,
             permits: Semaphore::new(options.jobs.max(1)),
             keep_going: options.keep_going,
+            reruns_tests: options.reruns_tests,
             distrusts_store: false,
             narrows: false,
             executed: AtomicUsize::new(0),
