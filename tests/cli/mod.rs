@@ -11,6 +11,7 @@ mod dhall_input;
 mod errors;
 mod gate;
 mod kill;
+mod libgit2;
 mod lua;
 mod rust;
 mod tamper;
