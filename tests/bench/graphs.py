@@ -188,8 +188,9 @@ def s2000(folder, program, rounds):
     repo.ninja()
     line("first build", seconds, None, "s")
     noop_of(repo, rounds)
-    leaf = edited(repo, "libs/l1000/f0.c", "leaf comment", "a leaf comment", 2)
-    line("an edit of one source: 2 actions", leaf, None, "ms", scale=1000)
+    # `cp` copies comments, too: the archive changes, and who lists it looks.
+    leaf = edited(repo, "libs/l1000/f0.c", "leaf comment", "a leaf comment", 3)
+    line("an edit of one source: 3 actions", leaf, None, "ms", scale=1000)
 
 
 def noop_of(repo, rounds):

@@ -9,7 +9,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use straylight_exec::trace::TraceContent;
 use straylight_exec::{Node, TreeError, merkle};
@@ -30,6 +30,9 @@ pub struct Materializer {
     folder: String,
     store: Arc<LocalStore>,
     state: Arc<State>,
+    /// Folders that were seen to be there: only we write below them.
+    folders: Mutex<HashSet<String>>,
+    is_ignored: OnceLock<()>,
 }
 
 impl Materializer {
@@ -47,6 +50,8 @@ impl Materializer {
             folder,
             store,
             state,
+            folders: Mutex::default(),
+            is_ignored: OnceLock::new(),
         }
     }
 
@@ -64,11 +69,7 @@ impl Materializer {
     /// Makes `path` (below the folder of outputs) have this content. A file
     /// that has it already is left alone.
     pub(crate) fn put(&self, path: &str, content: &TraceContent) -> BuildResult<()> {
-        let ignore = self.work_tree.join(OUTPUT_FOLDER).join(".gitignore");
-        if !ignore.is_file() {
-            self.make_folder(OUTPUT_FOLDER)?;
-            fs::write(&ignore, "*\n").map_err(failed("write", &ignore))?;
-        }
+        self.ignore_all()?;
         let place = self.place(path);
         if let Some((folder, _)) = place.rsplit_once('/') {
             self.make_folder(folder)?;
@@ -78,6 +79,20 @@ impl Materializer {
             TraceContent::Symlink { target } => self.put_link(&place, target),
             TraceContent::Directory { tree } => self.put_folder(&place, tree),
         }
+    }
+
+    /// Makes git ignore the folder of outputs.
+    fn ignore_all(&self) -> BuildResult<()> {
+        if self.is_ignored.get().is_some() {
+            return Ok(());
+        }
+        let ignore = self.work_tree.join(OUTPUT_FOLDER).join(".gitignore");
+        if !ignore.is_file() {
+            self.make_folder(OUTPUT_FOLDER)?;
+            fs::write(&ignore, "*\n").map_err(failed("write", &ignore))?;
+        }
+        let _ = self.is_ignored.set(());
+        Ok(())
     }
 
     fn put_file(&self, place: &str, digest: &Digest, executable: bool) -> BuildResult<()> {
@@ -158,14 +173,22 @@ impl Materializer {
     /// Makes a folder below the work tree. What is in its place, a symbolic
     /// link above all, is replaced: a commit must not make us write elsewhere.
     fn make_folder(&self, place: &str) -> BuildResult<()> {
-        let mut on_disk = self.work_tree.clone();
-        for part in place.split('/') {
-            on_disk.push(part);
-            match fs::symlink_metadata(&on_disk) {
-                Ok(metadata) if metadata.is_dir() => continue,
-                Ok(_) => remove(&on_disk)?,
-                Err(_) => {}
+        if self.folders().contains(place) {
+            return Ok(());
+        }
+        if let Some((above, _)) = place.rsplit_once('/') {
+            self.make_folder(above)?;
+        }
+        let on_disk = self.work_tree.join(place);
+        let is_there = match fs::symlink_metadata(&on_disk) {
+            Ok(metadata) if metadata.is_dir() => true,
+            Ok(_) => {
+                remove(&on_disk)?;
+                false
             }
+            Err(_) => false,
+        };
+        if !is_there {
             match fs::create_dir(&on_disk) {
                 Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
                     return Err(failed("create", &on_disk)(error));
@@ -173,7 +196,12 @@ impl Materializer {
                 _ => {}
             }
         }
+        self.folders().insert(place.to_owned());
         Ok(())
+    }
+
+    fn folders(&self) -> std::sync::MutexGuard<'_, HashSet<String>> {
+        self.folders.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

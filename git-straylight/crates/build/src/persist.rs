@@ -5,7 +5,6 @@
 //! evaluated again when somebody looks at them; results of actions, and what was
 //! wanted of a target, are kept. Stored values are CBOR.
 
-use std::future::ready;
 use std::sync::Arc;
 
 use minicbor::{Decode, Encode};
@@ -196,12 +195,8 @@ impl Persistent for ListingKey {
         }))
     }
 
-    fn restore(
-        &self,
-        stored: &[u8],
-        _: &Context,
-    ) -> impl Future<Output = Option<Self::Value>> + Send {
-        ready(read_listing(stored).map(|listed| Ok(Arc::new(listed))))
+    fn read(&self, stored: &[u8]) -> Option<Self::Value> {
+        read_listing(stored).map(|listed| Ok(Arc::new(listed)))
     }
 
     fn is_current(&self, stored: &[u8], data: &Data) -> bool {
@@ -245,16 +240,12 @@ impl Persistent for SelectionKey {
         Some(cbor(&labels.collect::<Vec<String>>()))
     }
 
-    fn restore(
-        &self,
-        stored: &[u8],
-        _: &Context,
-    ) -> impl Future<Output = Option<Self::Value>> + Send {
+    fn read(&self, stored: &[u8]) -> Option<Self::Value> {
         let labels = minicbor::decode::<Vec<String>>(stored).unwrap_or_default();
         let labels = labels.iter().map(|text| written::label(text));
         let labels: Option<Vec<Label>> = labels.collect();
         let some = labels.filter(|labels| !labels.is_empty());
-        ready(some.map(|labels| Ok(Arc::new(labels))))
+        some.map(|labels| Ok(Arc::new(labels)))
     }
 }
 
@@ -277,14 +268,10 @@ impl Persistent for NamesKey {
         value.as_ref().ok().map(|names| cbor(&names.names))
     }
 
-    fn restore(
-        &self,
-        stored: &[u8],
-        _: &Context,
-    ) -> impl Future<Output = Option<Self::Value>> + Send {
+    fn read(&self, stored: &[u8]) -> Option<Self::Value> {
         let names = minicbor::decode::<Vec<String>>(stored).ok();
         let path = self.0.clone();
-        ready(names.map(|names| Ok(Arc::new(Names { path, names }))))
+        names.map(|names| Ok(Arc::new(Names { path, names })))
     }
 }
 
@@ -308,15 +295,11 @@ impl Persistent for PlatformsKey {
         Some(cbor(&platforms.collect::<Vec<String>>()))
     }
 
-    fn restore(
-        &self,
-        stored: &[u8],
-        _: &Context,
-    ) -> impl Future<Output = Option<Self::Value>> + Send {
+    fn read(&self, stored: &[u8]) -> Option<Self::Value> {
         let platforms = minicbor::decode::<Vec<String>>(stored).ok();
         let parse = |texts: Vec<String>| texts.iter().map(|text| text.parse().ok()).collect();
         let platforms: Option<Vec<Triple>> = platforms.and_then(parse);
-        ready(platforms.map(|platforms| Ok(Arc::new(platforms))))
+        platforms.map(|platforms| Ok(Arc::new(platforms)))
     }
 }
 
@@ -427,11 +410,7 @@ impl Persistent for SourceKey {
         }))
     }
 
-    fn restore(
-        &self,
-        stored: &[u8],
-        _: &Context,
-    ) -> impl Future<Output = Option<Self::Value>> + Send {
+    fn read(&self, stored: &[u8]) -> Option<Self::Value> {
         let read = minicbor::decode::<StoredSource>(stored).ok().map(|stored| {
             let digest = Digest::new(Sha256::from_raw(stored.sha256), stored.size);
             Ok(Arc::new(Source {
@@ -444,7 +423,7 @@ impl Persistent for SourceKey {
                 tracking: stored.tracking,
             }))
         });
-        ready(read)
+        read
     }
 
     fn is_current(&self, stored: &[u8], data: &Data) -> bool {
@@ -629,11 +608,7 @@ impl Persistent for RootKey {
         })))
     }
 
-    fn restore(
-        &self,
-        stored: &[u8],
-        _: &Context,
-    ) -> impl Future<Output = Option<Self::Value>> + Send {
+    fn read(&self, stored: &[u8]) -> Option<Self::Value> {
         let read = minicbor::decode::<Option<StoredRoot>>(stored).ok();
         let root = |stored: StoredRoot| Root {
             kind: stored.kind,
@@ -641,6 +616,6 @@ impl Persistent for RootKey {
             outputs: stored.outputs,
             executed: false,
         };
-        ready(read.map(|stored| Ok(stored.map(root).map(Arc::new))))
+        read.map(|stored| Ok(stored.map(root).map(Arc::new)))
     }
 }

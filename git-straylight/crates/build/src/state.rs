@@ -1,21 +1,23 @@
-//! What a work tree remembers between builds: `<git dir>/straylight/state`.
+//! What a work tree remembers between builds, in `<git dir>/straylight/`: the
+//! digests of `sources`, `outputs` and git's `blobs`.
 //!
-//! Everything here saves work and decides nothing: without the file, or with
+//! Everything here saves work and decides nothing: without a file, or with
 //! a damaged one, a build reads its sources again and gives the same result.
-//! Two builds at once each write the whole file; the last one wins.
+//! Two builds at once each write whole files; the last one wins. A file is read
+//! when somebody asks for something in it.
 
 use std::collections::HashMap;
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use minicbor::{Decode, Encode};
 use straylight_odb::{Digest, Sha256, StoreError};
 
-/// The first bytes of the file; another version is another file.
+/// The first bytes of each file; another version is another file.
 const MAGIC: &[u8] = b"straylight state 1\n";
 
 /// File systems stamp files with a clock that may lag this far, in
@@ -95,19 +97,6 @@ struct Remembered {
     sha256: [u8; 32],
 }
 
-#[derive(Debug, Default, Encode, Decode)]
-struct Tables {
-    /// Sources of the work tree, by path.
-    #[n(0)]
-    sources: HashMap<String, Remembered>,
-    /// Files under `straylight-out/`, by path.
-    #[n(1)]
-    outputs: HashMap<String, Remembered>,
-    /// Git blobs: object id to sha256 and size.
-    #[n(2)]
-    blobs: HashMap<String, Blob>,
-}
-
 #[derive(Clone, Debug, Encode, Decode)]
 struct Blob {
     #[cbor(n(0), with = "minicbor::bytes")]
@@ -119,14 +108,12 @@ struct Blob {
 /// The memory of one work tree. Shared by the threads of a build.
 #[derive(Debug)]
 pub struct State {
-    path: Option<PathBuf>,
-    inner: Mutex<Inner>,
-}
-
-#[derive(Debug, Default)]
-struct Inner {
-    tables: Tables,
-    changed: bool,
+    /// Sources of the work tree, by path.
+    sources: Table<Remembered>,
+    /// Files under `straylight-out/`, by path.
+    outputs: Table<Remembered>,
+    /// Git blobs, by object id.
+    blobs: Table<Blob>,
 }
 
 /// Which table a path is remembered in.
@@ -136,21 +123,88 @@ pub(crate) enum Kind {
     Output,
 }
 
+/// One file: a map that is read when somebody asks for something in it.
+#[derive(Debug)]
+struct Table<V> {
+    path: Option<PathBuf>,
+    inner: Mutex<Option<Entries<V>>>,
+}
+
+#[derive(Debug)]
+struct Entries<V> {
+    map: HashMap<String, V>,
+    changed: bool,
+}
+
+impl<V: Clone + Encode<()> + for<'b> Decode<'b, ()>> Table<V> {
+    fn new(path: Option<PathBuf>) -> Self {
+        Self {
+            path,
+            inner: Mutex::new(None),
+        }
+    }
+
+    fn with<R>(&self, work: impl FnOnce(&mut Entries<V>) -> R) -> R {
+        // Each change is one insertion: a panic elsewhere leaves no half of it.
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        work(inner.get_or_insert_with(|| self.load()))
+    }
+
+    fn load(&self) -> Entries<V> {
+        let read = |path: &PathBuf| {
+            let bytes = fs::read(path).ok()?;
+            minicbor::decode(bytes.strip_prefix(MAGIC)?).ok()
+        };
+        Entries {
+            map: self.path.as_ref().and_then(read).unwrap_or_default(),
+            changed: false,
+        }
+    }
+
+    fn get(&self, key: &str) -> Option<V> {
+        self.with(|entries| entries.map.get(key).cloned())
+    }
+
+    fn insert(&self, key: String, value: V) {
+        if self.path.is_none() {
+            return;
+        }
+        self.with(|entries| {
+            entries.map.insert(key, value);
+            entries.changed = true;
+        });
+    }
+
+    fn save(&self) -> Result<(), StoreError> {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let changed = inner.as_mut().filter(|entries| entries.changed);
+        let (Some(path), Some(entries)) = (&self.path, changed) else {
+            return Ok(());
+        };
+        let mut bytes = MAGIC.to_vec();
+        minicbor::encode(&entries.map, &mut bytes).expect("a vector accepts all bytes");
+        let folder = path.parent().expect("the path has a file name");
+        fs::create_dir_all(folder).map_err(StoreError::io("create", folder))?;
+        let write = || {
+            let mut file = tempfile::NamedTempFile::new_in(folder)?;
+            file.write_all(&bytes)?;
+            file.persist(path).map(drop).map_err(|error| error.error)
+        };
+        write().map_err(StoreError::io("write", path))?;
+        entries.changed = false;
+        Ok(())
+    }
+}
+
 impl State {
     /// Opens the memory in the folder of a work tree's git data.
     #[must_use]
     pub fn open(git_dir: &Path) -> Self {
-        let path = git_dir.join("straylight").join("state");
-        let tables = fs::read(&path)
-            .ok()
-            .and_then(|bytes| minicbor::decode(bytes.strip_prefix(MAGIC)?).ok())
-            .unwrap_or_default();
+        let folder = git_dir.join("straylight");
         Self {
-            path: Some(path),
-            inner: Mutex::new(Inner {
-                tables,
-                changed: false,
-            }),
+            sources: Table::new(Some(folder.join("sources"))),
+            outputs: Table::new(Some(folder.join("outputs"))),
+            blobs: Table::new(Some(folder.join("blobs"))),
         }
     }
 
@@ -158,15 +212,22 @@ impl State {
     #[must_use]
     pub fn forgetful() -> Self {
         Self {
-            path: None,
-            inner: Mutex::default(),
+            sources: Table::new(None),
+            outputs: Table::new(None),
+            blobs: Table::new(None),
+        }
+    }
+
+    fn files(&self, kind: Kind) -> &Table<Remembered> {
+        match kind {
+            Kind::Source => &self.sources,
+            Kind::Output => &self.outputs,
         }
     }
 
     /// Returns the digest of a file whose stamp has not changed.
     pub(crate) fn digest(&self, kind: Kind, path: &str, stamp: &Stamp) -> Option<Digest> {
-        let inner = self.inner();
-        let remembered = inner.tables.of(kind).get(path)?;
+        let remembered = self.files(kind).get(path)?;
         (remembered.stamp == *stamp)
             .then(|| Digest::new(Sha256::from_raw(remembered.sha256), stamp.size))
     }
@@ -180,81 +241,34 @@ impl State {
         digest: &Digest,
         read_at: u128,
     ) {
-        if self.path.is_none() || !stamp.is_settled(read_at) {
-            return;
+        if stamp.is_settled(read_at) {
+            let sha256 = *digest.sha256().as_raw();
+            let remembered = Remembered { stamp, sha256 };
+            self.files(kind).insert(path.to_owned(), remembered);
         }
-        let sha256 = *digest.sha256().as_raw();
-        let mut inner = self.inner();
-        inner
-            .tables
-            .of_mut(kind)
-            .insert(path.to_owned(), Remembered { stamp, sha256 });
-        inner.changed = true;
     }
 
     /// Returns the digest of a git blob.
     pub(crate) fn blob(&self, id: &str) -> Option<Digest> {
-        let inner = self.inner();
-        let blob = inner.tables.blobs.get(id)?;
+        let blob = self.blobs.get(id)?;
         Some(Digest::new(Sha256::from_raw(blob.sha256), blob.size))
     }
 
     /// Remembers the digest of a git blob.
     pub(crate) fn remember_blob(&self, id: String, digest: &Digest) {
-        if self.path.is_none() {
-            return;
-        }
-        let blob = Blob {
-            sha256: *digest.sha256().as_raw(),
-            size: digest.size(),
-        };
-        let mut inner = self.inner();
-        inner.tables.blobs.insert(id, blob);
-        inner.changed = true;
+        let sha256 = *digest.sha256().as_raw();
+        let size = digest.size();
+        self.blobs.insert(id, Blob { sha256, size });
     }
 
-    /// Writes the memory to disk, if it changed.
+    /// Writes the memory to disk, as far as it changed.
     ///
     /// # Errors
-    /// [`StoreError::Io`] when it cannot be written; the old file stays.
+    /// [`StoreError::Io`] when it cannot be written; the old files stay.
     pub fn save(&self) -> Result<(), StoreError> {
-        let mut inner = self.inner();
-        let Some(path) = self.path.as_ref().filter(|_| inner.changed) else {
-            return Ok(());
-        };
-        let mut bytes = MAGIC.to_vec();
-        minicbor::encode(&inner.tables, &mut bytes).expect("a vector accepts all bytes");
-        let folder = path.parent().expect("the path has a file name");
-        fs::create_dir_all(folder).map_err(StoreError::io("create", folder))?;
-        let write = || {
-            let mut file = tempfile::NamedTempFile::new_in(folder)?;
-            file.write_all(&bytes)?;
-            file.persist(path).map(drop).map_err(|error| error.error)
-        };
-        write().map_err(StoreError::io("write", path))?;
-        inner.changed = false;
-        Ok(())
-    }
-
-    fn inner(&self) -> MutexGuard<'_, Inner> {
-        // Each change is one insertion: a panic elsewhere leaves no half of it.
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Tables {
-    fn of(&self, kind: Kind) -> &HashMap<String, Remembered> {
-        match kind {
-            Kind::Source => &self.sources,
-            Kind::Output => &self.outputs,
-        }
-    }
-
-    fn of_mut(&mut self, kind: Kind) -> &mut HashMap<String, Remembered> {
-        match kind {
-            Kind::Source => &mut self.sources,
-            Kind::Output => &mut self.outputs,
-        }
+        self.sources.save()?;
+        self.outputs.save()?;
+        self.blobs.save()
     }
 }
 
@@ -315,7 +329,7 @@ mod tests {
         let state = State::open(folder.path());
         state.remember(Kind::Source, &path, stamp, &digest, FOREVER);
         state.save().unwrap();
-        let file = folder.path().join("straylight/state");
+        let file = folder.path().join("straylight/sources");
         let bytes = fs::read(&file).unwrap();
         for length in [0, 5, MAGIC.len(), bytes.len() - 1] {
             fs::write(&file, &bytes[..length]).unwrap();

@@ -166,6 +166,24 @@ impl Graph {
         Some(remembered.dated.clone())
     }
 
+    /// Reads the value of a clean result that is in the image, if it needs
+    /// nothing else.
+    pub(crate) fn read(&mut self, node: Node) {
+        let Some(known) = self.remembered(node) else {
+            return;
+        };
+        let (None, Some(index), false) = (&known.dated.value, known.image, known.suspect) else {
+            return;
+        };
+        let stored = |restored: &Restored| restored.stored(index);
+        let Some((codec, stored)) = self.restored.as_ref().and_then(stored) else {
+            return;
+        };
+        if let Some(value) = codec.read(self.keys.key(node).as_any(), &stored) {
+            self.fill(node, value);
+        }
+    }
+
     /// Looks for a result of `node` in the image, once.
     pub(crate) fn seek(&mut self, node: Node, data: &Data) {
         if self.restored.is_none() {

@@ -8,7 +8,7 @@
 //! nodes                    one record of 64 bytes each
 //! index                    per node: u32 hash of its key, u32 node; sorted
 //! dependencies             u32 each; the top bit ends a group
-//! inline                   keys, and values that are looked at in every run
+//! inline                   keys, and values that are small or looked at in every run
 //! values                   the other values, each with a CRC-32 of its own
 //! ```
 //!
@@ -312,7 +312,7 @@ pub(crate) struct Entry {
     pub(crate) key: Vec<u8>,
     pub(crate) groups: Vec<Vec<u32>>,
     pub(crate) value: Option<Vec<u8>>,
-    /// Whether every run looks at the value.
+    /// Whether every run reads the value with all the rest.
     pub(crate) inline: bool,
     pub(crate) reminds: bool,
     pub(crate) fingerprint: Fingerprint,

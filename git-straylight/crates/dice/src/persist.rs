@@ -45,8 +45,15 @@ pub trait Persistent: Key {
         None
     }
 
-    /// Reads a value that [`Self::store`] wrote; may ask for what the key
-    /// depends on. `None` if it cannot be read: it is then computed.
+    /// Reads a value that [`Self::store`] wrote and that needs nothing else.
+    /// Called while the graph is locked: must not use the engine.
+    fn read(&self, _stored: &[u8]) -> Option<Self::Value> {
+        None
+    }
+
+    /// Reads a value that [`Self::store`] wrote and that [`Self::read`] does
+    /// not; may ask for what the key depends on. `None` if it cannot be read: it
+    /// is then computed.
     fn restore(
         &self,
         _stored: &[u8],
@@ -122,6 +129,7 @@ pub(crate) trait Codec: Send + Sync {
     fn intern(&self, bytes: &[u8], keys: &mut Interner) -> Option<Node>;
     fn fingerprint(&self, value: &Value) -> Option<Fingerprint>;
     fn store(&self, value: &Value) -> Option<Vec<u8>>;
+    fn read(&self, key: &dyn Any, stored: &[u8]) -> Option<Value>;
     fn restore<'a>(
         &self,
         key: &'a (dyn Any + Send + Sync),
@@ -165,6 +173,11 @@ impl<K: Persistent> Codec for CodecOf<K> {
 
     fn store(&self, value: &Value) -> Option<Vec<u8>> {
         K::store(typed::<K>(value))
+    }
+
+    fn read(&self, key: &dyn Any, stored: &[u8]) -> Option<Value> {
+        let value = own::<K>(key).read(stored)?;
+        Some(Arc::new(value) as Value)
     }
 
     fn restore<'a>(

@@ -141,6 +141,9 @@ impl Shared {
             return Answer::Ready(Err(EngineError::Cancelled));
         }
         state.graph.seek(node, &self.data);
+        if need == Need::Value {
+            state.graph.read(node);
+        }
         if let Some(dated) = state.graph.clean(node)
             && (need == Need::Date || dated.value.is_some())
         {

@@ -18,6 +18,9 @@ use crate::requests::State;
 /// For how many revisions a result is kept that nobody wants.
 const KEPT: u32 = 64;
 
+/// Values of at most so many bytes are not worth a read of their own.
+const SMALL: usize = 160;
+
 /// A result, and where it is known from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Origin {
@@ -163,14 +166,15 @@ impl Saver<'_> {
         let key = self.state.graph.keys.key(node).as_any();
         let codec = self.codecs.of(key)?;
         let value = remembered.dated.value.as_ref()?;
+        let stored = codec.store(value);
         Some(Entry {
             tag: codec.tag(),
             key: codec.encode(key),
             groups,
             fingerprint: codec.fingerprint(value)?,
-            inline: codec.is_leaf(),
+            inline: codec.is_leaf() || stored.as_ref().is_some_and(|value| value.len() <= SMALL),
             reminds: codec.reminds(value),
-            value: codec.store(value),
+            value: stored,
             changed_at: u32::try_from(remembered.dated.changed_at).ok()?,
             verified_at: u32::try_from(remembered.verified_at).ok()?,
             used_at: self.revision,

@@ -93,7 +93,7 @@ impl Persistent for Look {
         // One number has no signature that could be trusted.
         (*value != 3).then(|| value.to_le_bytes().to_vec())
     }
-    async fn restore(&self, stored: &[u8], _: &Context) -> Option<i64> {
+    fn read(&self, stored: &[u8]) -> Option<i64> {
         number(stored)
     }
     fn is_current(&self, stored: &[u8], data: &Data) -> bool {
