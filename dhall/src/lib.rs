@@ -154,6 +154,7 @@ pub mod fuzzing;
 mod import;
 pub mod library;
 mod limits;
+mod lists;
 mod literals;
 mod location;
 mod memory;
@@ -191,6 +192,7 @@ pub use import::{
     MemoryImporter, Request, Response, Variables,
 };
 pub use limits::{Limits, Stop};
+pub use lists::{TextItem, TextList, text_lists};
 pub use literals::{Span, text_literals};
 pub use location::Location;
 pub use to_value::{EncodeError, to_value};
