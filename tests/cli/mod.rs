@@ -11,3 +11,4 @@ mod kill;
 mod lua;
 mod rust;
 mod tamper;
+mod toolchain;

@@ -15,6 +15,8 @@ mod test;
 mod toolchain;
 mod verify;
 
+use std::io::Write as _;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -141,4 +143,29 @@ pub(crate) fn summary(report: &Report) -> String {
         );
     }
     parts.join(", ")
+}
+
+/// Returns a text as Dhall writes it.
+pub(crate) fn quoted(text: &str) -> String {
+    let escaped = text
+        .replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace("${", "\\${");
+    format!("\"{escaped}\"")
+}
+
+/// Replaces a file, or leaves it as it was.
+pub(crate) fn write_file(path: &Path, text: &str) -> Result<()> {
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let mut file = tempfile::Builder::new()
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
+        .tempfile_in(folder.unwrap_or(Path::new(".")))
+        .map_err(CommandError::io("write", path))?;
+    file.write_all(text.as_bytes())
+        .map_err(CommandError::io("write", path))?;
+    file.persist(path)
+        .map_err(|error| CommandError::io("write", path)(error.error))?;
+    Ok(())
 }
