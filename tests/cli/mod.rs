@@ -9,6 +9,7 @@ mod errors;
 mod gate;
 mod kill;
 mod lua;
+mod pin;
 mod rust;
 mod tamper;
 mod toolchain;

@@ -8,6 +8,7 @@ mod dhall;
 mod hook;
 mod key;
 mod log;
+mod pin;
 mod run;
 mod ssh_session;
 mod targets;
@@ -37,6 +38,7 @@ pub(crate) enum Command {
     Run(run::Args),
     Test(test::Args),
     Targets(targets::Args),
+    Pin(pin::Args),
     Attest(attest::Args),
     Verify(verify::Args),
     Log(log::Args),
@@ -61,6 +63,7 @@ impl Command {
             Self::Run(args) => run::run(&args),
             Self::Test(args) => test::run(&args),
             Self::Targets(args) => targets::run(&args),
+            Self::Pin(args) => pin::run(&args),
             Self::Attest(args) => attest::run(&args),
             Self::Verify(args) => verify::run(&args),
             Self::Log(args) => log::run(&args),
