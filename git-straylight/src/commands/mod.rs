@@ -3,6 +3,7 @@
 mod attest;
 mod bucket;
 mod build;
+mod clean;
 mod demo;
 mod dhall;
 mod hook;
@@ -39,6 +40,7 @@ pub(crate) enum Command {
     Test(test::Args),
     Targets(targets::Args),
     Pin(pin::Args),
+    Clean(clean::Args),
     Attest(attest::Args),
     Verify(verify::Args),
     Log(log::Args),
@@ -64,6 +66,7 @@ impl Command {
             Self::Test(args) => test::run(&args),
             Self::Targets(args) => targets::run(&args),
             Self::Pin(args) => pin::run(&args),
+            Self::Clean(args) => clean::run(&args),
             Self::Attest(args) => attest::run(&args),
             Self::Verify(args) => verify::run(&args),
             Self::Log(args) => log::run(&args),
