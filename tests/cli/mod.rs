@@ -12,5 +12,6 @@ mod kill;
 mod lua;
 mod pin;
 mod rust;
+mod srcs;
 mod tamper;
 mod toolchain;

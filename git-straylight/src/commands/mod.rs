@@ -11,6 +11,7 @@ mod key;
 mod log;
 mod pin;
 mod run;
+mod srcs;
 mod ssh_session;
 mod targets;
 mod test;
@@ -39,6 +40,7 @@ pub(crate) enum Command {
     Run(run::Args),
     Test(test::Args),
     Targets(targets::Args),
+    Srcs(srcs::Args),
     Pin(pin::Args),
     Clean(clean::Args),
     Attest(attest::Args),
@@ -65,6 +67,7 @@ impl Command {
             Self::Run(args) => run::run(&args),
             Self::Test(args) => test::run(&args),
             Self::Targets(args) => targets::run(&args),
+            Self::Srcs(args) => srcs::run(&args),
             Self::Pin(args) => pin::run(&args),
             Self::Clean(args) => clean::run(&args),
             Self::Attest(args) => attest::run(&args),
