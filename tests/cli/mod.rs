@@ -8,6 +8,7 @@ mod dhall;
 mod dhall_imports;
 mod errors;
 mod gate;
+mod init;
 mod kill;
 mod lua;
 mod pin;

@@ -7,6 +7,7 @@ mod clean;
 mod demo;
 mod dhall;
 mod hook;
+mod init;
 mod key;
 mod log;
 mod pin;
@@ -36,6 +37,7 @@ use crate::ui;
 /// What the program can do.
 #[derive(Subcommand)]
 pub(crate) enum Command {
+    Init(init::Args),
     Build(build::Args),
     Run(run::Args),
     Test(test::Args),
@@ -63,6 +65,7 @@ pub(crate) enum Command {
 impl Command {
     pub(crate) fn run(self) -> Result<ExitCode> {
         match self {
+            Self::Init(args) => init::run(&args),
             Self::Build(args) => build::run(&args),
             Self::Run(args) => run::run(&args),
             Self::Test(args) => test::run(&args),

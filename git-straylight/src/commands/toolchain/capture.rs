@@ -170,6 +170,12 @@ fn artifact(digest: &Digest) -> Artifact {
     }
 }
 
+/// Returns whether the file at `path` has a field of this name, whoever wrote it.
+pub(crate) fn pins(path: &Path, name: &str) -> Result<bool> {
+    let pins = super::pins::read(path)?;
+    Ok(pins.iter().any(|pin| pin.name == name))
+}
+
 /// Reads the captures that a file holds already.
 fn read(path: &Path) -> Result<Toolchains> {
     let text = match std::fs::read_to_string(path) {
