@@ -157,6 +157,7 @@ mod import;
 mod inline;
 pub mod library;
 mod limits;
+mod lists;
 mod literals;
 mod location;
 mod memory;
@@ -198,6 +199,7 @@ pub use import::{
 };
 pub use inline::Resolved;
 pub use limits::{Limits, Stop};
+pub use lists::{TextItem, TextList, text_lists};
 pub use literals::{Span, text_literals};
 pub use location::Location;
 pub use problem::ErrorKind;

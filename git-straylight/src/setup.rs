@@ -90,7 +90,7 @@ impl Workspace {
     }
 
     /// Returns the sources as they are in the work tree.
-    fn work_tree(&self, state: &Arc<State>) -> Result<Arc<dyn SourceTree>> {
+    pub(crate) fn work_tree(&self, state: &Arc<State>) -> Result<Arc<dyn SourceTree>> {
         Ok(Arc::new(WorkTree::open(
             Arc::clone(&self.repository),
             Arc::clone(&self.store),

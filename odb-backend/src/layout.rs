@@ -9,6 +9,7 @@
 //! traces/{sha256}.cbor       what ran
 //! claims/{signer}/{sha256}   action -> (outputs, trace)
 //! attestations/{sha256}.json DSSE envelopes
+//! captures/{sha256}.json     where a toolchain's tree was captured, for people
 //! git/{repository}/manifest  the one mutable object of a repository
 //! git/{repository}/past/…    its earlier manifests, by their sha256
 //! git/{repository}/pack/…    its packs and their indexes
@@ -56,6 +57,13 @@ pub fn reads(signer: &str, sha256: Sha256) -> String {
 #[must_use]
 pub fn attestation(sha256: Sha256) -> String {
     format!("attestations/{sha256}.json")
+}
+
+/// Returns the key of what is told of a captured tree; `sha256` is that of its
+/// root directory node.
+#[must_use]
+pub fn capture(sha256: Sha256) -> String {
+    format!("captures/{sha256}.json")
 }
 
 /// Returns the key of a repository's root object.

@@ -106,6 +106,27 @@ impl LocalStore {
         Ok(found)
     }
 
+    /// Stores what `fill` writes, synced to disk, if `accept` takes its digest;
+    /// else nothing is stored.
+    ///
+    /// # Errors
+    /// What `fill` and `accept` return, or [`StoreError::Io`].
+    pub fn write_accepted<E: From<StoreError>>(
+        &self,
+        fill: impl FnOnce(&mut dyn Write) -> Result<(), E>,
+        accept: impl FnOnce(&Digest) -> Result<(), E>,
+    ) -> Result<Digest, E> {
+        let temporary = self.temporary()?;
+        let mut writer = DigestWriter::new(temporary.as_file());
+        fill(&mut writer)?;
+        let (file, digest) = writer.finish();
+        accept(&digest)?;
+        file.sync_data()
+            .map_err(StoreError::io("write", temporary.path()))?;
+        self.publish(temporary, &self.path(&layout::blob(digest.sha256())), 0o444)?;
+        Ok(digest)
+    }
+
     /// Returns the file that holds a blob, for reading in place; `None` when the
     /// blob is absent or was changed since it was stored.
     ///

@@ -23,6 +23,7 @@
 mod config;
 mod error;
 mod git;
+mod history;
 mod index;
 mod object;
 mod oid;
@@ -44,6 +45,7 @@ use gix::ThreadSafeRepository;
 use gix::discover::upwards::TrustPolicy;
 
 pub use error::RepoError;
+pub use history::Mention;
 pub use index::{Index, IndexEntry, IndexStat};
 pub use object::{Commit, ObjectKind, Signature};
 pub use oid::{ObjectId, ParseObjectIdError};

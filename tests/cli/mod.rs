@@ -2,6 +2,7 @@
 
 mod attest;
 pub mod build;
+mod clean;
 mod demo;
 mod dep_files;
 mod dhall;
@@ -10,9 +11,13 @@ mod dhall_imports;
 mod dhall_input;
 mod errors;
 mod gate;
+mod init;
 mod kill;
 mod libgit2;
 mod lua;
+mod pin;
 mod rust;
+mod srcs;
 mod tamper;
 mod tests;
+mod toolchain;

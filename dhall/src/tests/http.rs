@@ -422,3 +422,32 @@ fn the_users_headers_are_where_the_standard_says() {
         .expect("a value");
     assert_eq!(evaluated.value.to_string(), "\"mine\"");
 }
+
+#[test]
+fn bytes_of_any_kind_are_downloaded_as_they_come() {
+    let bytes: Vec<u8> = (0..300_000_u32).map(|n| (n % 251) as u8).collect();
+    let sent = bytes.clone();
+    let server = Server::start(move |received| match received.path.as_str() {
+        "/moved" => Reply::redirect("/file"),
+        "/file" => Reply::ok(sent.clone()),
+        _ => Reply::status("404 Not Found"),
+    });
+    let mut got = Vec::new();
+    let length = HttpImporter::new().download(&server.url("/moved"), &mut got);
+    assert_eq!(length.unwrap(), 300_000);
+    assert_eq!(got, bytes);
+    let absent = HttpImporter::new().download(&server.url("/absent"), &mut Vec::new());
+    assert!(absent.unwrap_err().to_string().contains("is not there"));
+    let small = HttpImporter::new().with_largest(299_999);
+    let error = small.download(&server.url("/file"), &mut Vec::new());
+    assert!(error.unwrap_err().to_string().ends_with("is too large"));
+    // A full disk is told as such.
+    let mut full = [0; 1000];
+    let error = HttpImporter::new().download(&server.url("/file"), &mut &mut full[..]);
+    assert!(
+        error
+            .unwrap_err()
+            .to_string()
+            .starts_with("cannot keep what")
+    );
+}

@@ -3,18 +3,24 @@
 mod attest;
 mod bucket;
 mod build;
+mod clean;
 mod demo;
 mod dhall;
 mod hook;
+mod init;
 mod key;
 mod log;
+mod pin;
 mod run;
+mod srcs;
 mod ssh_session;
 mod targets;
 mod test;
 mod toolchain;
 mod verify;
 
+use std::io::Write as _;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -31,10 +37,14 @@ use crate::ui;
 /// What the program can do.
 #[derive(Subcommand)]
 pub(crate) enum Command {
+    Init(init::Args),
     Build(build::Args),
     Run(run::Args),
     Test(test::Args),
     Targets(targets::Args),
+    Srcs(srcs::Args),
+    Pin(pin::Args),
+    Clean(clean::Args),
     Attest(attest::Args),
     Verify(verify::Args),
     Log(log::Args),
@@ -54,10 +64,14 @@ pub(crate) enum Command {
 impl Command {
     pub(crate) fn run(self) -> Result<ExitCode> {
         match self {
+            Self::Init(args) => init::run(&args),
             Self::Build(args) => build::run(&args),
             Self::Run(args) => run::run(&args),
             Self::Test(args) => test::run(&args),
             Self::Targets(args) => targets::run(&args),
+            Self::Srcs(args) => srcs::run(&args),
+            Self::Pin(args) => pin::run(&args),
+            Self::Clean(args) => clean::run(&args),
             Self::Attest(args) => attest::run(&args),
             Self::Verify(args) => verify::run(&args),
             Self::Log(args) => log::run(&args),
@@ -140,4 +154,29 @@ pub(crate) fn summary(report: &Report) -> String {
         );
     }
     parts.join(", ")
+}
+
+/// Returns a text as Dhall writes it.
+pub(crate) fn quoted(text: &str) -> String {
+    let escaped = text
+        .replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace("${", "\\${");
+    format!("\"{escaped}\"")
+}
+
+/// Replaces a file, or leaves it as it was.
+pub(crate) fn write_file(path: &Path, text: &str) -> Result<()> {
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let mut file = tempfile::Builder::new()
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
+        .tempfile_in(folder.unwrap_or(Path::new(".")))
+        .map_err(CommandError::io("write", path))?;
+    file.write_all(text.as_bytes())
+        .map_err(CommandError::io("write", path))?;
+    file.persist(path)
+        .map_err(|error| CommandError::io("write", path)(error.error))?;
+    Ok(())
 }

@@ -1,4 +1,4 @@
-//! Whether the tracked files are what the last commit says.
+//! Which files there are, and whether they are what the last commit says.
 
 use super::{RepoError, Repository};
 
@@ -41,5 +41,48 @@ impl Repository {
             .collect();
         paths.sort();
         Ok(paths)
+    }
+
+    /// Returns the files in and below `folder` that git tracks, or would if it
+    /// was told to: those that are there and that it does not ignore. Sorted,
+    /// relative to the work tree; links are among them, submodules and names
+    /// that are not UTF-8 are not. An empty `folder` is the whole tree.
+    ///
+    /// # Errors
+    /// [`RepoError::NoWorkTree`] or [`RepoError::Git`].
+    pub fn files_below(&self, folder: &str) -> Result<Vec<String>, RepoError> {
+        let root = self.require_work_tree()?;
+        let pathspec = match folder {
+            "" => ".".to_owned(),
+            // Names are names, not patterns.
+            folder => format!(":(literal){folder}"),
+        };
+        let output = self.git_output(
+            &[
+                "ls-files",
+                "-z",
+                "--cached",
+                "--others",
+                "--exclude-standard",
+                "--",
+                &pathspec,
+            ],
+            b"",
+        )?;
+        let paths = output.split(|byte| *byte == 0);
+        let mut files: Vec<String> = paths
+            .filter_map(|path| std::str::from_utf8(path).ok())
+            // Untracked repositories end with `/`, tracked ones are folders.
+            .filter(|path| !path.is_empty() && !path.ends_with('/'))
+            .filter(|path| {
+                let found = std::fs::symlink_metadata(root.join(path));
+                found.is_ok_and(|metadata| !metadata.is_dir())
+            })
+            .map(str::to_owned)
+            .collect();
+        files.sort();
+        // A file in conflict is listed once for each side.
+        files.dedup();
+        Ok(files)
     }
 }

@@ -378,6 +378,57 @@ fn dirt_is_what_differs_from_the_last_commit() {
 }
 
 #[test]
+fn lists_the_files_that_git_would_track() {
+    let fixture = sample();
+    let repository = open(&fixture);
+    fixture.write(".gitignore", "*.o\n");
+    fixture.write("new [1].c", "");
+    fixture.write("src/new.c", "");
+    fixture.write("src/new.o", "");
+    fs::remove_file(fixture.path().join("src/lib.h")).unwrap();
+    let inner = fixture.path().join("inner");
+    fs::create_dir(&inner).unwrap();
+    let status = std::process::Command::new("git")
+        .args(["init", "--quiet"])
+        .current_dir(&inner)
+        .status();
+    assert!(status.unwrap().success());
+    let all = repository.files_below("").unwrap();
+    for name in [".gitignore", "new [1].c", "src/new.c", "a.txt"] {
+        assert!(all.iter().any(|file| file == name), "{name} in {all:?}");
+    }
+    for name in ["src/new.o", "src/lib.h", "inner", "inner/"] {
+        assert!(!all.iter().any(|file| file == name), "{name} in {all:?}");
+    }
+    let below = repository.files_below("src").unwrap();
+    assert!(
+        below.iter().all(|file| file.starts_with("src/")),
+        "{below:?}"
+    );
+    assert!(below.contains(&"src/new.c".to_owned()));
+}
+
+#[test]
+fn knows_who_wrote_a_text_last() {
+    let fixture = sample();
+    let repository = open(&fixture);
+    assert_eq!(repository.last_to_write("pinned-7", "a.txt").unwrap(), None);
+    fixture.write("a.txt", "pinned-7\n");
+    fixture.git(&["add", "a.txt"]);
+    fixture.git(&["commit", "--quiet", "-m", "pin"]);
+    let short = fixture.git(&["rev-parse", "--short", "HEAD"]);
+    let mention = repository
+        .last_to_write("pinned-7", "a.txt")
+        .unwrap()
+        .unwrap();
+    assert_eq!(mention.commit, short.trim());
+    assert_eq!(
+        repository.last_to_write("pinned-7", "run.sh").unwrap(),
+        None
+    );
+}
+
+#[test]
 fn writes_what_git_reads() {
     let fixture = sample();
     let repository = open(&fixture);

@@ -1,6 +1,6 @@
 //! One request and its answer.
 
-use std::io;
+use std::io::{self, Read as _, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,8 +25,9 @@ pub(super) struct Settings {
 
 /// What a host says.
 pub(super) enum Answer {
-    Text {
-        bytes: Vec<u8>,
+    /// What was asked for, to be read.
+    Content {
+        body: Body,
         headers: Vec<(String, String)>,
     },
     /// It is at another URL, which may be relative.
@@ -100,19 +101,47 @@ impl Client {
         if let Some(origin) = origin.filter(|_| !headers.iter().any(names_origin)) {
             request = request.header(ORIGIN, origin);
         }
-        let (parts, mut body) = request.call().map_err(fail)?.into_parts();
+        let (parts, body) = request.call().map_err(fail)?.into_parts();
         match (parts.status, redirected(&parts)) {
             (_, Some(to)) => Ok(Answer::Elsewhere(to)),
-            (status, None) if status.is_success() => Ok(Answer::Text {
-                bytes: self.read(&mut body).map_err(fail)?,
+            (status, None) if status.is_success() => Ok(Answer::Content {
+                body,
                 headers: texts(&parts.headers),
             }),
             (status, None) => Ok(Answer::Status(status)),
         }
     }
 
-    fn read(&self, body: &mut Body) -> Result<Vec<u8>, ureq::Error> {
-        body.with_config().limit(self.largest).read_to_vec()
+    /// Reads the answer of `url`.
+    pub(super) fn read(&self, url: &str, mut body: Body) -> Result<Vec<u8>, ImportError> {
+        let read = body.with_config().limit(self.largest).read_to_vec();
+        read.map_err(|error| self.failed(url, &error))
+    }
+
+    /// Writes the answer of `url` to `to` as it comes, and returns its length.
+    pub(super) fn copy(
+        &self,
+        url: &str,
+        mut body: Body,
+        to: &mut dyn Write,
+    ) -> Result<u64, ImportError> {
+        let mut from = body.with_config().limit(self.largest).reader();
+        let mut buffer = vec![0; 1 << 16];
+        let mut length = 0;
+        loop {
+            let read = match from.read(&mut buffer) {
+                Ok(0) => return Ok(length),
+                Ok(read) => read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(self.failed(url, &ureq::Error::from(error))),
+            };
+            to.write_all(&buffer[..read])
+                .map_err(|error| ImportError::Unreadable {
+                    message: format!("cannot keep what `{url}` has: {error}"),
+                    hint: "make room, and try again".to_owned(),
+                })?;
+            length += read as u64;
+        }
     }
 
     fn failed(&self, url: &str, error: &ureq::Error) -> ImportError {

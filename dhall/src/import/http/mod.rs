@@ -9,10 +9,12 @@ mod client;
 mod url;
 
 use std::ffi::OsString;
+use std::io::Write;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use ureq::Body;
 use ureq::http::StatusCode;
 
 use crate::import::files;
@@ -111,8 +113,41 @@ impl HttpImporter {
         }
     }
 
-    /// Follows redirects to an answer.
+    /// Writes what `url` has to `to` as it comes, bytes of any kind, and returns
+    /// how many there were. Limits, redirects and certificates are those of
+    /// imports.
+    ///
+    /// # Errors
+    /// [`ImportError`] when it cannot be had whole; some of it may have been
+    /// written then.
+    pub fn download(&self, url: &str, to: &mut dyn Write) -> Result<u64, ImportError> {
+        let location = Location::Remote(url.to_owned());
+        let request = Request {
+            location: &location,
+            sha256: None,
+            headers: &[],
+            origin: None,
+        };
+        let (client, journey, body, _) = self.open(url, &request)?;
+        client.copy(&journey.url, body, to)
+    }
+
+    /// Follows redirects to an answer, and reads it.
     fn follow(&self, asked: &str, request: &Request<'_>) -> Result<Response, ImportError> {
+        let (client, journey, body, headers) = self.open(asked, request)?;
+        Ok(Response {
+            bytes: client.read(&journey.url, body)?.into(),
+            headers,
+            origin: journey.origin(),
+        })
+    }
+
+    /// Follows redirects to an answer.
+    fn open<'a>(
+        &self,
+        asked: &'a str,
+        request: &Request<'_>,
+    ) -> Result<Opened<'_, 'a>, ImportError> {
         let client = self.client.get_or_init(|| Client::new(&self.settings));
         let mut journey = Journey::new(asked);
         for _ in 0..=REDIRECTS {
@@ -121,12 +156,8 @@ impl HttpImporter {
                 true => &[],
             };
             match client.get(&journey.url, headers, request.origin)? {
-                Answer::Text { bytes, headers } => {
-                    return Ok(Response {
-                        bytes: bytes.into(),
-                        headers,
-                        origin: journey.origin(),
-                    });
+                Answer::Content { body, headers } => {
+                    return Ok((client, journey, body, headers));
                 }
                 Answer::Elsewhere(to) => journey.go(&to)?,
                 Answer::Status(status) => return Err(journey.refused(status, request)),
@@ -165,6 +196,9 @@ impl Importer for HttpImporter {
         self.origin_headers.clone()
     }
 }
+
+/// Who answers, from where, what, and with which headers.
+type Opened<'c, 'a> = (&'c Client, Journey<'a>, Body, Vec<(String, String)>);
 
 /// A request on its way through redirects.
 struct Journey<'a> {

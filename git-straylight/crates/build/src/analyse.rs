@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
-use straylight_dhall::{from_value, to_value};
+use straylight_dhall::{Value, from_value, to_value};
 use straylight_dice::Fingerprint;
 use straylight_odb::Sha256;
 
@@ -17,6 +17,43 @@ use crate::persist::Fingerprinter;
 use crate::session::Warning;
 use crate::sets::Node;
 use crate::target::{Mention, Output, Target};
+
+/// Returns what a rule says of its target, as it says it.
+pub(crate) fn decode(
+    package: &Package,
+    label: &Label,
+    configuration: Configuration,
+) -> BuildResult<Target> {
+    applied(package, label, configuration).map(|(_, target)| target)
+}
+
+/// Applies a rule to a configuration.
+fn applied(
+    package: &Package,
+    label: &Label,
+    configuration: Configuration,
+) -> BuildResult<(Value, Target)> {
+    let Some(rule) = package.rule(label.name()) else {
+        return Err(Arc::new(BuildError::NoTarget {
+            label: label.clone(),
+            place: None,
+            known: package.names().names,
+        }));
+    };
+    let malformed = |problem: String| BuildError::Malformed {
+        label: label.clone(),
+        place: Some(package.place()),
+        problem,
+    };
+    let argument = to_value(&configuration, &rule.configuration)
+        .map_err(|error| malformed(format!("it cannot be built for {configuration}: {error}")))?;
+    let value = rule
+        .build
+        .apply(&argument)
+        .map_err(|error| BuildError::Dhall(Box::new(error)))?;
+    let target = from_value(&value).map_err(|error| malformed(error.to_string()))?;
+    Ok((value, target))
+}
 
 /// What a rule says of a target in one configuration.
 pub(crate) struct Declared {
@@ -37,26 +74,7 @@ impl Declared {
         label: Label,
         configuration: Configuration,
     ) -> BuildResult<Self> {
-        let Some(rule) = package.rule(label.name()) else {
-            return Err(Arc::new(BuildError::NoTarget {
-                label,
-                place: None,
-                known: package.names().names,
-            }));
-        };
-        let malformed = |problem: String| BuildError::Malformed {
-            label: label.clone(),
-            place: Some(package.place()),
-            problem,
-        };
-        let argument = to_value(&configuration, &rule.configuration).map_err(|error| {
-            malformed(format!("it cannot be built for {configuration}: {error}"))
-        })?;
-        let value = rule
-            .build
-            .apply(&argument)
-            .map_err(|error| BuildError::Dhall(Box::new(error)))?;
-        let target: Target = from_value(&value).map_err(|error| malformed(error.to_string()))?;
+        let (value, target) = applied(&package, &label, configuration)?;
         let bytes = value
             .encode()
             .map_err(|error| BuildError::Dhall(Box::new(error)))?;

@@ -11,12 +11,13 @@ use straylight_dhall::{Evaluator, Importer};
 use straylight_dice::{Data, Engine};
 use straylight_odb::StoreError;
 
+use crate::analyse;
 use crate::configuration::{Configuration, Mode, Triple};
 use crate::error::{BuildError, BuildResult};
 use crate::files::Files;
 use crate::import::TreeImporter;
-use crate::keys::{ActionKey, PlatformsKey, RootKey, SelectionKey, TargetKey, flatten};
-use crate::label::{Label, Reference};
+use crate::keys::{ActionKey, PackageKey, PlatformsKey, RootKey, SelectionKey, TargetKey, flatten};
+use crate::label::{Label, PackagePath, Reference};
 use crate::lower::{self, Input};
 use crate::materialize::Materializer;
 use crate::perform;
@@ -24,6 +25,7 @@ use crate::persist;
 use crate::report::{Built, BuiltOutput, Report};
 use crate::root::{self, Root};
 use crate::session::{Services, Session};
+use crate::target::Target;
 
 /// How a build goes about its work.
 #[derive(Clone, Copy, Debug)]
@@ -177,6 +179,36 @@ impl Builder {
         labels.sort();
         labels.dedup();
         Ok(labels)
+    }
+
+    /// Returns what the rules of a package say, each for its own platforms or
+    /// this machine: data, whether or not it could be built. Dependencies are
+    /// not looked at.
+    ///
+    /// # Errors
+    /// [`BuildError`] when the package does not exist, or a rule is no rule.
+    pub fn declared(&self, package: &PackagePath) -> BuildResult<Vec<(Label, Target)>> {
+        let engine = self.first_attempt().engine;
+        let key = PackageKey(package.clone());
+        let package = flatten(self.runtime.block_on(engine.compute(&key)))?;
+        let mut declared = Vec::new();
+        for label in package.names().labels()? {
+            let rule = package.rule(label.name());
+            let mut platforms = rule.map_or_else(Vec::new, |rule| rule.platforms.clone());
+            if platforms.is_empty() {
+                platforms.push(Triple::host());
+            }
+            for target in platforms {
+                let configuration = Configuration {
+                    host: Triple::host(),
+                    target,
+                    mode: self.options.mode,
+                };
+                let target = analyse::decode(&package, &label, configuration)?;
+                declared.push((label.clone(), target));
+            }
+        }
+        Ok(declared)
     }
 
     fn last_attempt(&self) -> std::sync::MutexGuard<'_, Option<Attempt>> {

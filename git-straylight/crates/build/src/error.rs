@@ -249,18 +249,25 @@ impl BuildError {
             )),
             Self::NoTarget { label, known, .. } => Some(did_you_mean(label.name(), known)),
             Self::Ambiguous { package, known, .. } => Some(match known.split_first() {
-                Some((first, _)) => format!("name one, such as `{package}:{first}`; {}", list(known)),
+                Some((first, _)) => {
+                    format!("name one, such as `{package}:{first}`; {}", list(known))
+                }
                 None => "the package has no targets".to_owned(),
             }),
             Self::Source { error, .. } => error.hint(),
             Self::Tree(error) => error.hint(),
             Self::NotPinned { urls, .. } => Some(match urls.first() {
-                Some(url) => format!("its bytes were first found at `{url}`"),
-                None => "put its bytes into the store of this machine".to_owned(),
+                Some(url) => {
+                    let url = url.replace('\'', "%27");
+                    format!("`git straylight pin '{url}'` puts it there")
+                }
+                None => {
+                    "`git straylight pin FILE` puts a file there that has these bytes".to_owned()
+                }
             }),
             Self::NoToolchain { .. } => Some(
-                "run `git straylight toolchain capture` here, and compare the hash with the pin in \
-                 `toolchains.dhall`"
+                "`git straylight toolchain list` says what is pinned and where it was last seen; \
+                 `git straylight toolchain capture` captures what this machine has"
                     .to_owned(),
             ),
             Self::Cycle { .. } => Some("take one of these dependencies away".to_owned()),

@@ -4,6 +4,8 @@
 //! release of the library still builds: fields that are absent take their
 //! defaults, and unions may have fewer alternatives than here.
 
+use std::collections::BTreeSet;
+
 use serde::Deserialize;
 
 /// A tree of files in the store, by its root directory node.
@@ -367,6 +369,31 @@ impl Action {
 }
 
 impl Target {
+    /// Returns every file of the repository that the target reads, relative to
+    /// its package; sorted, each once.
+    #[must_use]
+    pub fn files<'a>(&'a self) -> BTreeSet<&'a str> {
+        let arguments = (self.actions.iter().flat_map(|action| &action.arguments))
+            .chain(self.run.iter().flat_map(|run| &run.arguments))
+            .chain(self.test.iter().flat_map(|test| &test.arguments));
+        let named = arguments.flat_map(|argument| match argument {
+            Argument::Pieces(pieces) => pieces.iter().filter_map(Piece::source).collect(),
+            Argument::FromFile(source) => vec![source],
+            Argument::Each { .. } => Vec::new(),
+        });
+        let items = self.sets.iter().flat_map(|set| set.items.iter().flatten());
+        let sources = (self.actions.iter().flat_map(|action| &action.inputs))
+            .chain(self.sets.iter().flat_map(|set| &set.inputs))
+            .chain(&self.data)
+            .chain(items.filter_map(Piece::source))
+            .chain(named);
+        let file = |source: &'a Source| match source {
+            Source::File(path) => Some(path.as_str()),
+            Source::Output { .. } | Source::Pinned(_) => None,
+        };
+        sources.filter_map(file).collect()
+    }
+
     /// Returns every label that the target mentions, in the order in which
     /// they are written.
     pub(crate) fn mentions(&self) -> Vec<Mention> {
@@ -404,6 +431,13 @@ impl Source {
 }
 
 impl Piece {
+    fn source(&self) -> Option<&Source> {
+        match self {
+            Self::Source(source) => Some(source),
+            _ => None,
+        }
+    }
+
     fn mention(&self, mentions: &mut Vec<Mention>) {
         match self {
             Self::Source(source) => source.mention(mentions),

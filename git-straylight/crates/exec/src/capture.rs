@@ -15,6 +15,7 @@ mod elf;
 mod gcc;
 mod host;
 mod libraries;
+mod origin;
 mod posix;
 mod rustc;
 
@@ -25,6 +26,8 @@ use straylight_odb::{Digest, LocalStore, StoreError};
 
 use crate::merkle::TreeError;
 use host::Host;
+
+pub use origin::packages;
 
 /// A C compiler, with binutils, the C library, and the kernel's headers.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -131,6 +131,23 @@ impl Packages {
         args.extend(packages.iter().map(String::as_str));
         Ok(parse_files(&tell(&self.query, &args)?))
     }
+
+    /// Returns `name version` of each of these packages.
+    ///
+    /// # Errors
+    /// [`CaptureError::Failed`].
+    pub(super) fn versions(
+        &self,
+        packages: &BTreeSet<String>,
+    ) -> Result<Vec<String>, CaptureError> {
+        if packages.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut args = vec!["-W", "-f", "${binary:Package} ${Version}\n"];
+        args.extend(packages.iter().map(String::as_str));
+        let answer = tell(&self.query, &args)?;
+        Ok(answer.lines().map(str::to_owned).collect())
+    }
 }
 
 fn parse_package(line: &str) -> Option<(String, Package)> {

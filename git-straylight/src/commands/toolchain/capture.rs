@@ -1,12 +1,11 @@
-//! `git straylight toolchain`.
+//! `git straylight toolchain capture`.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::{Subcommand, ValueEnum};
+use clap::ValueEnum;
 use serde::Deserialize;
 use straylight_build::Triple;
 use straylight_build::target::Artifact;
@@ -14,25 +13,24 @@ use straylight_dhall::{Evaluator, Expression, Location, from_value, library};
 use straylight_exec::capture::{self, CapturedGcc};
 use straylight_odb::{Digest, LocalStore};
 
+use super::origin::Origin;
+use crate::commands::{quoted, write_file};
 use crate::error::{CommandError, Result};
 use crate::setup::{Workspace, pinned_imports};
 use crate::ui;
 
-/// Compilers, captured and pinned
-#[derive(Subcommand)]
-pub(crate) enum Command {
-    /// Copy a toolchain of this machine into the cache, and pin it
-    ///
-    /// Writes a typed file with the sha256 of what was copied. Builds see
-    /// exactly that tree, wherever they run; what the machine has is not used.
-    Capture {
-        /// What to capture.
-        #[arg(value_enum, required = true)]
-        what: Vec<What>,
-        /// The file to write [default: `toolchains.dhall` in the root of the repository].
-        #[arg(short, long, value_name = "FILE")]
-        output: Option<PathBuf>,
-    },
+/// Copy a toolchain of this machine into the cache, and pin it
+///
+/// Writes a typed file with the sha256 of what was copied. Builds see
+/// exactly that tree, wherever they run; what the machine has is not used.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// What to capture.
+    #[arg(value_enum, required = true)]
+    what: Vec<What>,
+    /// The file to write [default: `toolchains.dhall` in the root of the repository].
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
 }
 
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,48 +58,54 @@ struct Toolchains {
 const NAMES: [&str; 3] = ["gcc", "rustc", "posix"];
 
 #[derive(Debug, Deserialize)]
-struct Toolchain {
-    compiler: Compiler,
+pub(super) struct Toolchain {
+    pub(super) compiler: Compiler,
 }
 
 #[derive(Debug, Deserialize)]
-enum Compiler {
+pub(super) enum Compiler {
     Gcc(C),
     Rustc(Rust),
 }
 
 #[derive(Debug, Deserialize)]
-struct C {
-    version: String,
-    artifact: Artifact,
+pub(super) struct C {
+    pub(super) version: String,
+    pub(super) artifact: Artifact,
     cc: String,
     cxx: Option<String>,
     ar: String,
 }
 
 #[derive(Debug, Deserialize)]
-struct Rust {
-    version: String,
-    artifact: Artifact,
+pub(super) struct Rust {
+    pub(super) version: String,
+    pub(super) artifact: Artifact,
     rustc: String,
     c: C,
 }
 
 #[derive(Debug, Deserialize)]
-struct Userland {
-    version: String,
-    artifact: Artifact,
+pub(super) struct Userland {
+    pub(super) version: String,
+    pub(super) artifact: Artifact,
     shell: String,
 }
 
-pub(crate) fn run(command: &Command) -> Result<ExitCode> {
-    let Command::Capture { what, output } = command;
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let workspace = Workspace::open()?;
     let root = workspace.repository.require_work_tree()?;
-    let path = output
-        .clone()
-        .unwrap_or_else(|| root.join("toolchains.dhall"));
-    let mut toolchains = read(&path)?;
+    let path = args.output.clone();
+    let path = path.unwrap_or_else(|| root.join("toolchains.dhall"));
+    capture_into(&workspace, &args.what, &path)?;
+    let shown = path.strip_prefix(root).unwrap_or(&path);
+    ui::message(format_args!("wrote `{}`", shown.display()));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Captures `what`, and pins it in the file at `path` beside what it pins.
+pub(crate) fn capture_into(workspace: &Workspace, what: &[What], path: &Path) -> Result<()> {
+    let mut toolchains = read(path)?;
     if what.contains(&What::Gcc) {
         toolchains.gcc = Some(capture_gcc(&workspace.store)?);
     }
@@ -111,21 +115,13 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode> {
     if what.contains(&What::Posix) {
         toolchains.posix = Some(capture_posix(&workspace.store)?);
     }
-    write(&path, &render(&toolchains)?)?;
-    let shown = path.strip_prefix(root).unwrap_or(&path);
-    ui::message(format_args!("wrote `{}`", shown.display()));
-    Ok(ExitCode::SUCCESS)
+    write_file(path, &render(&toolchains)?)
 }
 
 fn capture_gcc(store: &Arc<LocalStore>) -> Result<Toolchain> {
     let captured = capture::capture_gcc(store)?;
-    told(
-        "gcc",
-        &captured.version,
-        captured.files,
-        captured.bytes,
-        &captured.digest,
-    );
+    let digest = captured.digest;
+    Origin::new("gcc", &captured.version, captured.files, captured.bytes).keep(store, &digest)?;
     Ok(Toolchain {
         compiler: Compiler::Gcc(c_compiler(captured)),
     })
@@ -133,13 +129,9 @@ fn capture_gcc(store: &Arc<LocalStore>) -> Result<Toolchain> {
 
 fn capture_rustc(store: &Arc<LocalStore>) -> Result<Toolchain> {
     let captured = capture::capture_rustc(store)?;
-    told(
-        "rustc",
-        &captured.version,
-        captured.gcc.files,
-        captured.gcc.bytes,
-        &captured.gcc.digest,
-    );
+    let (files, bytes) = (captured.gcc.files, captured.gcc.bytes);
+    let origin = Origin::new("rustc", &captured.version, files, bytes);
+    origin.keep(store, &captured.gcc.digest)?;
     Ok(Toolchain {
         compiler: Compiler::Rustc(Rust {
             version: captured.version,
@@ -162,13 +154,8 @@ fn c_compiler(captured: CapturedGcc) -> C {
 
 fn capture_posix(store: &Arc<LocalStore>) -> Result<Userland> {
     let captured = capture::capture_posix(store)?;
-    told(
-        "posix",
-        &captured.version,
-        captured.files,
-        captured.bytes,
-        &captured.digest,
-    );
+    let origin = Origin::new("posix", &captured.version, captured.files, captured.bytes);
+    origin.keep(store, &captured.digest)?;
     Ok(Userland {
         version: captured.version,
         artifact: artifact(&captured.digest),
@@ -176,23 +163,17 @@ fn capture_posix(store: &Arc<LocalStore>) -> Result<Userland> {
     })
 }
 
-fn told(name: &str, version: &str, files: usize, bytes: u64, digest: &Digest) {
-    let size = bytes as f64 / 1e6;
-    ui::result(format_args!(
-        "{name} {version}  {}",
-        digest.sha256().to_ca_uri()
-    ));
-    ui::message(format_args!(
-        "captured {}, {size:.1} MB",
-        ui::count(files, "file")
-    ));
-}
-
 fn artifact(digest: &Digest) -> Artifact {
     Artifact {
         sha256: digest.sha256().to_string(),
         size: digest.size(),
     }
+}
+
+/// Returns whether the file at `path` has a field of this name, whoever wrote it.
+pub(crate) fn pins(path: &Path, name: &str) -> Result<bool> {
+    let pins = super::pins::read(path)?;
+    Ok(pins.iter().any(|pin| pin.name == name))
 }
 
 /// Reads the captures that a file holds already.
@@ -299,6 +280,7 @@ fn render_c(c: &C) -> String {
     )
 }
 
+/// Writes a `let` for a file of the library, pinned to this release.
 fn pin(text: &mut String, name: &str, url: &str) -> Result<()> {
     let released = library::latest(url)
         .ok_or_else(|| CommandError::missing(format!("`{url}` is not in the library")))?;
@@ -309,29 +291,4 @@ fn pin(text: &mut String, name: &str, url: &str) -> Result<()> {
 fn render_artifact(artifact: &Artifact) -> String {
     let Artifact { sha256, size } = artifact;
     format!("{{ sha256 = \"{sha256}\", size = {size} }}")
-}
-
-/// Returns a text as Dhall writes it.
-fn quoted(text: &str) -> String {
-    let escaped = text
-        .replace('\\', "\\\\")
-        .replace('"', "\\\"")
-        .replace("${", "\\${");
-    format!("\"{escaped}\"")
-}
-
-/// Replaces a file, or leaves it as it was.
-fn write(path: &Path, text: &str) -> Result<()> {
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    let mut file = tempfile::Builder::new()
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
-        .tempfile_in(folder.unwrap_or(Path::new(".")))
-        .map_err(CommandError::io("write", path))?;
-    file.write_all(text.as_bytes())
-        .map_err(CommandError::io("write", path))?;
-    file.persist(path)
-        .map_err(|error| CommandError::io("write", path)(error.error))?;
-    Ok(())
 }
