@@ -35,6 +35,21 @@ pub(crate) fn result(line: impl fmt::Display) {
     }
 }
 
+/// Writes many lines of the result at once.
+pub(crate) fn results(lines: impl Iterator<Item = impl fmt::Display>) {
+    let mut to = std::io::BufWriter::new(anstream::stdout().lock());
+    let write = || {
+        for line in lines {
+            writeln!(to, "{line}")?;
+        }
+        to.flush()
+    };
+    let written: std::io::Result<()> = write();
+    if written.is_err() {
+        std::process::exit(Kind::Negative as i32);
+    }
+}
+
 /// Writes bytes of the result, as they are.
 pub(crate) fn result_bytes(bytes: &[u8]) {
     let mut stdout = std::io::stdout().lock();

@@ -46,7 +46,7 @@ use gix::discover::upwards::TrustPolicy;
 
 pub use error::RepoError;
 pub use history::Mention;
-pub use index::{Index, IndexEntry, IndexStat};
+pub use index::{IgnoreRules, Index, IndexEntry, IndexStat};
 pub use object::{Commit, ObjectKind, Signature};
 pub use oid::{ObjectId, ParseObjectIdError};
 pub use refs::{Expected, Head, RefUpdate};

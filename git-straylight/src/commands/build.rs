@@ -42,12 +42,11 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         ui::result(json(&report));
         return Ok(code);
     }
-    for built in &report.built {
-        for output in &built.outputs {
-            let place = output.place.as_deref().unwrap_or(&output.path);
-            ui::result(format_args!("{place}  {}", content_name(&output.content)));
-        }
-    }
+    let outputs = report.built.iter().flat_map(|built| &built.outputs);
+    ui::results(outputs.map(|output| {
+        let place = output.place.as_deref().unwrap_or(&output.path);
+        format!("{place}  {}", content_name(&output.content))
+    }));
     let elapsed = started.elapsed().as_secs_f64();
     ui::message(format_args!("{} ({elapsed:.2} s)", summary(&report)));
     Ok(code)

@@ -141,30 +141,79 @@ impl Repository {
     }
 
     /// Returns whether git ignores `path`, relative to the work tree. A path
-    /// that ends with `/` is a folder. What git tracks is never ignored.
+    /// that ends with `/` is a folder. What git tracks is never ignored. For many
+    /// paths, ask [`Repository::with_ignore_rules`].
     ///
     /// # Errors
     /// [`RepoError::NoWorkTree`], or like [`Repository::index`].
     pub fn is_ignored(&self, path: &str) -> Result<bool, RepoError> {
-        let work_tree = self.require_work_tree()?;
         let index = self.index()?;
-        if index.tracked(path) {
-            return Ok(false);
-        }
-        let is_folder = path.ends_with('/') || work_tree.join(path).is_dir();
-        let mode = is_folder.then_some(Mode::DIR);
-        let relative = Path::new(path.trim_end_matches('/'));
-        let failed = |error: gix::Error| RepoError::Open {
-            path: work_tree.join(".gitignore"),
-            reason: describe(&error),
-        };
+        self.with_ignore_rules(&index, |rules| rules.is_ignored(path))?
+    }
+
+    /// Gives `work` the ignore rules of the work tree. They are cheapest when
+    /// they are asked about one folder after the other.
+    ///
+    /// # Errors
+    /// [`RepoError::NoWorkTree`], [`RepoError::Open`].
+    pub fn with_ignore_rules<R>(
+        &self,
+        index: &Index,
+        work: impl FnOnce(&mut IgnoreRules<'_>) -> R,
+    ) -> Result<R, RepoError> {
+        let work_tree = self.require_work_tree()?;
         self.with(|repository| {
             let source = Source::WorktreeThenIdMappingIfNotSkipped;
-            let mut rules = repository
+            let stack = repository
                 .excludes(&index.file, None, source)
-                .map_err(failed)?;
-            let place = rules.at_path(relative, mode).map_err(failed)?;
-            Ok(place.is_excluded())
+                .map_err(|error| unreadable_rules(work_tree, &error))?;
+            let mut rules = IgnoreRules {
+                index,
+                work_tree,
+                stack,
+            };
+            Ok(work(&mut rules))
         })
+    }
+}
+
+/// The ignore rules of a work tree, each file of which is read once.
+pub struct IgnoreRules<'a> {
+    index: &'a Index,
+    work_tree: &'a Path,
+    stack: gix::AttributeStack<'a>,
+}
+
+impl std::fmt::Debug for IgnoreRules<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("IgnoreRules").field(&self.work_tree).finish()
+    }
+}
+
+impl IgnoreRules<'_> {
+    /// Returns whether git ignores `path`, relative to the work tree. A path
+    /// that ends with `/` is a folder. What git tracks is never ignored.
+    ///
+    /// # Errors
+    /// [`RepoError::Open`] when a file of rules cannot be read.
+    pub fn is_ignored(&mut self, path: &str) -> Result<bool, RepoError> {
+        if self.index.tracked(path) {
+            return Ok(false);
+        }
+        let is_folder = path.ends_with('/') || self.work_tree.join(path).is_dir();
+        let mode = is_folder.then_some(Mode::DIR);
+        let relative = Path::new(path.trim_end_matches('/'));
+        let place = self
+            .stack
+            .at_path(relative, mode)
+            .map_err(|error| unreadable_rules(self.work_tree, &error))?;
+        Ok(place.is_excluded())
+    }
+}
+
+fn unreadable_rules(work_tree: &Path, error: &gix::Error) -> RepoError {
+    RepoError::Open {
+        path: work_tree.join(".gitignore"),
+        reason: describe(error),
     }
 }

@@ -71,11 +71,18 @@ impl Materializer {
     pub(crate) fn put(&self, path: &str, content: &TraceContent) -> BuildResult<()> {
         self.ignore_all()?;
         let place = self.place(path);
+        if let TraceContent::File { digest, executable } = content
+            && self.has_file(&place, digest, *executable)
+        {
+            return Ok(());
+        }
         if let Some((folder, _)) = place.rsplit_once('/') {
             self.make_folder(folder)?;
         }
         match content {
-            TraceContent::File { digest, executable } => self.put_file(&place, digest, *executable),
+            TraceContent::File { digest, executable } => {
+                self.write_file(&place, digest, *executable)
+            }
             TraceContent::Symlink { target } => self.put_link(&place, target),
             TraceContent::Directory { tree } => self.put_folder(&place, tree),
         }
@@ -95,18 +102,10 @@ impl Materializer {
         Ok(())
     }
 
-    fn put_file(&self, place: &str, digest: &Digest, executable: bool) -> BuildResult<()> {
+    fn write_file(&self, place: &str, digest: &Digest, executable: bool) -> BuildResult<()> {
         let on_disk = self.work_tree.join(place);
-        if let Ok(metadata) = fs::symlink_metadata(&on_disk) {
-            let stamp = Stamp::of(&metadata);
-            let same_mode = (metadata.permissions().mode() & 0o100 != 0) == executable;
-            let known = self.state.digest(Kind::Output, place, &stamp);
-            if metadata.is_file() && same_mode && known == Some(*digest) {
-                return Ok(());
-            }
-            if metadata.is_dir() {
-                fs::remove_dir_all(&on_disk).map_err(failed("remove", &on_disk))?;
-            }
+        if fs::symlink_metadata(&on_disk).is_ok_and(|metadata| metadata.is_dir()) {
+            fs::remove_dir_all(&on_disk).map_err(failed("remove", &on_disk))?;
         }
         let copied = self.store.copy(digest, executable, &on_disk);
         if !copied.map_err(BuildError::Store)? {
@@ -118,6 +117,18 @@ impl Materializer {
         self.state
             .remember(Kind::Output, place, stamp, digest, state::FOREVER);
         Ok(())
+    }
+
+    /// Returns whether the file that we put there is there still.
+    fn has_file(&self, place: &str, digest: &Digest, executable: bool) -> bool {
+        fs::symlink_metadata(self.work_tree.join(place)).is_ok_and(|metadata| {
+            let known = self
+                .state
+                .digest(Kind::Output, place, &Stamp::of(&metadata));
+            metadata.is_file()
+                && (metadata.permissions().mode() & 0o100 != 0) == executable
+                && known == Some(*digest)
+        })
     }
 
     fn put_link(&self, place: &str, target: &str) -> BuildResult<()> {
@@ -147,7 +158,11 @@ impl Materializer {
             let place = path::join(place, &below);
             match node {
                 Node::Directory { .. } | Node::EmptyDir => self.make_folder(&place)?,
-                Node::File { digest, executable } => self.put_file(&place, &digest, executable)?,
+                Node::File { digest, executable } => {
+                    if !self.has_file(&place, &digest, executable) {
+                        self.write_file(&place, &digest, executable)?;
+                    }
+                }
                 Node::Symlink { target } => self.put_link(&place, &target)?,
             }
             wanted.insert(place);

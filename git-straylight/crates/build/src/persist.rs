@@ -411,19 +411,17 @@ impl Persistent for SourceKey {
     }
 
     fn read(&self, stored: &[u8]) -> Option<Self::Value> {
-        let read = minicbor::decode::<StoredSource>(stored).ok().map(|stored| {
-            let digest = Digest::new(Sha256::from_raw(stored.sha256), stored.size);
-            Ok(Arc::new(Source {
-                file: SourceFile {
-                    digest,
-                    executable: stored.executable,
-                },
-                tracked: stored.tracked,
-                signature: Some(stored.signature),
-                tracking: stored.tracking,
-            }))
-        });
-        read
+        let stored = minicbor::decode::<StoredSource>(stored).ok()?;
+        let digest = Digest::new(Sha256::from_raw(stored.sha256), stored.size);
+        Some(Ok(Arc::new(Source {
+            file: SourceFile {
+                digest,
+                executable: stored.executable,
+            },
+            tracked: stored.tracked,
+            signature: Some(stored.signature),
+            tracking: stored.tracking,
+        })))
     }
 
     fn is_current(&self, stored: &[u8], data: &Data) -> bool {

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use minicbor::{Decode, Encode};
 
-use straylight_odb::repo::{Index, Repository};
+use straylight_odb::repo::{IgnoreRules, Index, Repository};
 use straylight_odb::{ContentStore as _, Digest, LocalStore};
 
 use crate::label::{BUILD_FILE, PackagePath};
@@ -157,13 +157,18 @@ impl WorkTree {
         Ok(self.store.write(&bytes)?)
     }
 
-    fn collect_packages(&self, folder: &str, listing: &mut Listing) -> Result<(), TreeError> {
+    fn collect_packages(
+        &self,
+        folder: &str,
+        listing: &mut Listing,
+        rules: &mut IgnoreRules<'_>,
+    ) -> Result<(), TreeError> {
         let on_disk = self.root.join(folder);
         let failed = |error| TreeError::Io {
             path: folder.to_owned(),
             error,
         };
-        listing.look_at(&on_disk);
+        listing.note(&on_disk, true);
         listing.look_at(&on_disk.join(".gitignore"));
         let mut below = Vec::new();
         for entry in fs::read_dir(&on_disk).map_err(failed)? {
@@ -174,25 +179,22 @@ impl WorkTree {
             let kind = entry.file_type().map_err(failed)?;
             if name == BUILD_FILE && !kind.is_dir() {
                 listing.packages.extend(PackagePath::new(folder));
-            } else if kind.is_dir() && self.is_searched(folder, &name) {
+            } else if kind.is_dir() && self.is_searched(folder, &name, rules) {
                 below.push(path::join(folder, &name));
             }
         }
         below
             .iter()
-            .try_for_each(|folder| self.collect_packages(folder, listing))
+            .try_for_each(|folder| self.collect_packages(folder, listing, rules))
     }
 
     /// Other repositories, our own outputs and ignored folders hold no packages.
-    fn is_searched(&self, folder: &str, name: &str) -> bool {
+    fn is_searched(&self, folder: &str, name: &str, rules: &mut IgnoreRules<'_>) -> bool {
         let path = path::join(folder, name);
         name != ".git"
             && path != OUTPUT_FOLDER
             && !self.root.join(&path).join(".git").exists()
-            && !self
-                .repository
-                .is_ignored(&format!("{path}/"))
-                .unwrap_or(false)
+            && !rules.is_ignored(&format!("{path}/")).unwrap_or(false)
     }
 }
 
@@ -266,7 +268,11 @@ impl SourceTree for WorkTree {
             listing.look_at(&self.repository.common_dir().join(file));
         }
         if self.root.join(folder.as_str()).is_dir() {
-            self.collect_packages(folder.as_str(), &mut listing)?;
+            let folder = folder.as_str();
+            let collect =
+                |rules: &mut IgnoreRules<'_>| self.collect_packages(folder, &mut listing, rules);
+            self.repository
+                .with_ignore_rules(self.index()?, collect)??;
         } else {
             listing.look_at(&self.root.join(folder.as_str()));
         }
@@ -281,7 +287,15 @@ impl SourceTree for WorkTree {
         };
         seen.iter().all(|seen| {
             let path = Path::new(OsStr::from_bytes(&seen.path));
-            stamp_of(path).as_deref() == Some(&seen.stamp[..])
+            let same = stamp_of(path).as_deref() == Some(&seen.stamp[..]);
+            // A folder with the same stamp is the folder that was listed.
+            if same
+                && seen.is_folder
+                && let Ok(Some(folder)) = path.strip_prefix(&self.root).map(Path::to_str)
+            {
+                self.folders().insert(folder.to_owned());
+            }
+            same
         })
     }
 }
@@ -294,6 +308,8 @@ struct Seen {
     path: Vec<u8>,
     #[cbor(n(1), with = "minicbor::bytes")]
     stamp: Vec<u8>,
+    #[n(2)]
+    is_folder: bool,
 }
 
 /// Packages, and what was looked at to find them.
@@ -306,11 +322,17 @@ struct Listing {
 }
 
 impl Listing {
+    /// Notes a file of rules, or its absence.
     fn look_at(&mut self, path: &Path) {
+        self.note(path, false);
+    }
+
+    fn note(&mut self, path: &Path, is_folder: bool) {
         match stamp_of(path) {
             Some(stamp) => self.seen.push(Seen {
                 path: path.as_os_str().as_bytes().to_vec(),
                 stamp,
+                is_folder,
             }),
             None => self.unsettled = true,
         }

@@ -138,7 +138,7 @@ fn pinned_bytes_come_from_the_store() {
         "{failure}"
     );
     assert!(
-        failure.contains("`https://example.com/zlib.h`"),
+        failure.contains("`git straylight pin 'https://example.com/zlib.h'`"),
         "{failure}"
     );
     straylight_odb::ContentStore::write(&*world.services.store, b"pinned").unwrap();
