@@ -23,6 +23,9 @@ use straylight_odb::{LocalStore, Sha256};
 use crate::error::{CommandError, Result};
 use crate::ui::Progress;
 
+/// The isolation that builds have unless they are told otherwise.
+const NAMESPACES: &str = straylight_exec::Isolation::Namespaces.as_str();
+
 /// The user's repository and the cache.
 pub(crate) struct Workspace {
     pub(crate) repository: Arc<Repository>,
@@ -118,6 +121,22 @@ impl Workspace {
         let claims = Arc::new(LocalClaims(Arc::clone(&self.store)));
         let belief = Arc::new(SameIsolation(String::new()));
         self.replayer(tree, claims, belief, Options::native())
+    }
+
+    /// Returns a reader that goes on from what builds of the work tree know.
+    pub(crate) fn inspector(&self, at: Option<&str>) -> Result<Builder> {
+        let reader = self.reader(at)?;
+        Ok(match at {
+            None => reader.with_graph(graph_file(self, NAMESPACES)),
+            Some(_) => reader,
+        })
+    }
+
+    /// Keeps what an inspector learned, for the next command.
+    pub(crate) fn keep(&self, inspector: &Builder) {
+        // It only saves work: in a checkout that cannot be written, an answer
+        // is an answer all the same.
+        let _ = inspector.save();
     }
 
     /// Returns a builder that runs nothing, and takes what actions made from

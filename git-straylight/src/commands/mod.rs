@@ -5,9 +5,11 @@ mod bucket;
 mod build;
 mod demo;
 mod dhall;
+mod graph;
 mod hook;
 mod key;
 mod log;
+mod query;
 mod run;
 mod ssh_session;
 mod targets;
@@ -35,6 +37,8 @@ pub(crate) enum Command {
     Run(run::Args),
     Test(test::Args),
     Targets(targets::Args),
+    Query(query::Args),
+    Graph(graph::Args),
     Attest(attest::Args),
     Verify(verify::Args),
     Log(log::Args),
@@ -59,6 +63,8 @@ impl Command {
             Self::Run(args) => run::run(&args),
             Self::Test(args) => test::run(&args),
             Self::Targets(args) => targets::run(&args),
+            Self::Query(args) => query::run(&args),
+            Self::Graph(args) => graph::run(&args),
             Self::Attest(args) => attest::run(&args),
             Self::Verify(args) => verify::run(&args),
             Self::Log(args) => log::run(&args),

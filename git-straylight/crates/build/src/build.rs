@@ -11,6 +11,7 @@ use straylight_dhall::{Evaluator, Importer};
 use straylight_dice::{Data, Engine};
 use straylight_odb::StoreError;
 
+use crate::action_graph::{self, ActionGraph};
 use crate::configuration::{Configuration, Mode, Triple};
 use crate::error::{BuildError, BuildResult};
 use crate::files::Files;
@@ -24,6 +25,7 @@ use crate::persist;
 use crate::report::{Built, BuiltOutput, Report};
 use crate::root::{self, Root};
 use crate::session::{Services, Session};
+use crate::target_graph::{self, TargetGraph};
 
 /// How a build goes about its work.
 #[derive(Clone, Copy, Debug)]
@@ -173,6 +175,49 @@ impl Builder {
         labels.sort();
         labels.dedup();
         Ok(labels)
+    }
+
+    /// Returns the targets that `references` mean and all that they depend on.
+    /// Nothing runs; packages that are not among them are not evaluated.
+    ///
+    /// # Errors
+    /// [`BuildError`] when a target does not exist or is not well formed.
+    pub fn graph(&self, references: &[Reference]) -> BuildResult<TargetGraph> {
+        let mut selections = Vec::new();
+        for reference in references {
+            let labels = self.select(std::slice::from_ref(reference))?;
+            selections.push((reference.clone(), labels));
+        }
+        let engine = self.first_attempt().engine;
+        let labels = selections.iter().flat_map(|(_, labels)| labels);
+        self.runtime.block_on(async {
+            let roots = self.all_targets(&engine, labels).await?;
+            target_graph::load(&engine, selections.clone(), roots).await
+        })
+    }
+
+    /// Returns the steps that make the outputs of `labels`, and all the steps
+    /// that these read something of. Nothing runs.
+    ///
+    /// # Errors
+    /// [`BuildError`] when a target does not exist or is not well formed.
+    pub fn actions(&self, labels: &[Label]) -> BuildResult<ActionGraph> {
+        let engine = self.first_attempt().engine;
+        self.runtime.block_on(async {
+            let roots = self.all_targets(&engine, labels).await?;
+            action_graph::load(&engine, &roots).await
+        })
+    }
+
+    /// Returns the targets in each configuration that they are wanted for.
+    async fn all_targets(
+        &self,
+        engine: &Engine,
+        labels: impl IntoIterator<Item = &Label>,
+    ) -> BuildResult<Vec<TargetKey>> {
+        let targets = labels.into_iter().map(|label| self.targets(engine, label));
+        let targets: BuildResult<Vec<_>> = join_all(targets).await.into_iter().collect();
+        Ok(targets?.concat())
     }
 
     fn last_attempt(&self) -> std::sync::MutexGuard<'_, Option<Attempt>> {

@@ -24,6 +24,7 @@ use crate::package::Names;
 use crate::perform::ActionResult;
 use crate::root::{Root, RootOutput};
 use crate::session::{Session, Warning};
+use crate::target_graph::DeclarationKey;
 use crate::tree::{Signature, SourceFile};
 
 /// Returns the types of keys that are kept.
@@ -39,6 +40,7 @@ pub(crate) fn codecs() -> Codecs {
         .with::<SourceKey>()
         .with::<ActionKey>()
         .with::<RootKey>()
+        .with::<DeclarationKey>()
 }
 
 /// Makes a fingerprint of parts: equal parts in equal order, equal fingerprint.
@@ -58,13 +60,13 @@ impl Fingerprinter {
     }
 }
 
-fn fingerprint(bytes: &[u8]) -> Fingerprint {
+pub(crate) fn fingerprint(bytes: &[u8]) -> Fingerprint {
     let mut hasher = Fingerprinter::default();
     hasher.add(bytes);
     hasher.finish()
 }
 
-fn cbor(value: &impl Encode<()>) -> Vec<u8> {
+pub(crate) fn cbor(value: &impl Encode<()>) -> Vec<u8> {
     minicbor::to_vec(value).expect("a vector accepts all bytes")
 }
 
@@ -72,12 +74,12 @@ fn session(data: &Data) -> Option<&Arc<Session>> {
     data.get()
 }
 
-fn text(bytes: &[u8]) -> Option<&str> {
+pub(crate) fn text(bytes: &[u8]) -> Option<&str> {
     std::str::from_utf8(bytes).ok()
 }
 
 /// Labels, folders and configurations in writing, one after another.
-mod written {
+pub(crate) mod written {
     use super::*;
 
     /// `//folder:name`
@@ -116,11 +118,11 @@ mod written {
     }
 
     /// The configuration and the label, with a space between them.
-    pub(super) fn target(key: &TargetKey) -> String {
+    pub(crate) fn target(key: &TargetKey) -> String {
         format!("{} {}", configuration(&key.configuration), key.label)
     }
 
-    pub(super) fn read_target(text: &str) -> Option<TargetKey> {
+    pub(crate) fn read_target(text: &str) -> Option<TargetKey> {
         let (at, _) = text.match_indices(' ').nth(2)?;
         Some(TargetKey {
             configuration: read_configuration(&text[..at])?,
