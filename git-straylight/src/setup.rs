@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
+use straylight_build::cache::{self, WorkTreeRecord};
 use straylight_build::claims::{Belief, Claims, LocalClaims, SameIsolation};
 use straylight_build::git_tree::GitTree;
 use straylight_build::materialize::{Materializer, OUTPUT_FOLDER};
@@ -59,6 +60,17 @@ impl Workspace {
             repository: Arc::new(Repository::from_environment()?),
             store: open_store()?,
         })
+    }
+
+    /// Makes the work tree known to the cache, which keeps what it uses.
+    fn register(&self) -> Result<()> {
+        let record = WorkTreeRecord {
+            git_dir: self.repository.git_dir().to_owned(),
+            work_tree: (self.repository.work_tree())
+                .unwrap_or(self.repository.git_dir())
+                .to_owned(),
+        };
+        Ok(cache::register(&self.store, &record)?)
     }
 
     /// Returns the package of the current folder, for labels such as `:name`.
@@ -260,6 +272,7 @@ impl Setup {
         how: &HowArgs,
     ) -> Result<Self> {
         let executor = how.executor(&workspace.store)?;
+        workspace.register()?;
         let progress = Arc::new(Progress::new(how.verbose));
         let cancellation = Cancellation::new();
         crate::commands::stop_on_signals(&cancellation)?;

@@ -2,6 +2,7 @@
 
 mod attest;
 pub mod build;
+mod cache;
 mod demo;
 mod dhall;
 mod dhall_fmt;

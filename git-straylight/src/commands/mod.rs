@@ -3,6 +3,7 @@
 mod attest;
 mod bucket;
 mod build;
+mod cache;
 mod demo;
 mod dhall;
 mod graph;
@@ -45,6 +46,8 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Toolchain(toolchain::Command),
     #[command(subcommand)]
+    Cache(cache::Command),
+    #[command(subcommand)]
     Key(key::Command),
     #[command(subcommand)]
     Hook(hook::Command),
@@ -69,6 +72,7 @@ impl Command {
             Self::Verify(args) => verify::run(&args),
             Self::Log(args) => log::run(&args),
             Self::Toolchain(command) => toolchain::run(&command),
+            Self::Cache(command) => cache::run(&command),
             Self::Key(command) => key::run(&command),
             Self::Hook(command) => hook::run(&command),
             Self::Bucket(command) => bucket::run(&command),

@@ -11,6 +11,7 @@
 mod action_graph;
 mod analyse;
 pub mod build;
+pub mod cache;
 pub mod claims;
 pub mod configuration;
 mod error;

@@ -492,6 +492,12 @@ struct StoredDigest {
     size: u64,
 }
 
+/// Returns the digest of the action whose result was stored.
+pub(crate) fn stored_action(stored: &[u8]) -> Option<Digest> {
+    let stored: StoredResult = minicbor::decode(stored).ok()?;
+    Some(Digest::new(Sha256::from_raw(stored.action), stored.size))
+}
+
 impl Persistent for ActionKey {
     const TAG: u16 = 8;
 

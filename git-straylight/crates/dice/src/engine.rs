@@ -58,7 +58,7 @@ impl Engine {
         context: &[u8; 32],
     ) -> io::Result<Self> {
         let image = match image {
-            Some(file) => Image::open(file, context)?,
+            Some(file) => Image::open(file, Some(context))?,
             None => None,
         };
         let restored = image.map(|image| Restored::new(image, codecs.clone()));
