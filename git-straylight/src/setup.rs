@@ -151,6 +151,17 @@ impl Workspace {
         let _ = inspector.save();
     }
 
+    /// Returns a builder that runs nothing, and knows what builds of the work
+    /// tree know. Its graph must not be saved: it is the last build's.
+    pub(crate) fn explainer(&self, how: &HowArgs) -> Result<Builder> {
+        let tree = self.work_tree(&self.state())?;
+        let claims = Arc::new(LocalClaims(Arc::clone(&self.store)));
+        let isolation = how.isolation_name();
+        let belief = Arc::new(SameIsolation(isolation.to_owned()));
+        let builder = self.replayer(tree, claims, belief, how.options())?;
+        Ok(builder.with_graph(graph_file(self, isolation)))
+    }
+
     /// Returns a builder that runs nothing, and takes what actions made from
     /// `claims`.
     pub(crate) fn replayer(

@@ -15,3 +15,4 @@ mod lua;
 mod query;
 mod rust;
 mod tamper;
+mod why;

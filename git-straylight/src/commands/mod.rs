@@ -17,6 +17,7 @@ mod targets;
 mod test;
 mod toolchain;
 mod verify;
+mod why;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -40,6 +41,7 @@ pub(crate) enum Command {
     Targets(targets::Args),
     Query(query::Args),
     Graph(graph::Args),
+    Why(why::Args),
     Attest(attest::Args),
     Verify(verify::Args),
     Log(log::Args),
@@ -68,6 +70,7 @@ impl Command {
             Self::Targets(args) => targets::run(&args),
             Self::Query(args) => query::run(&args),
             Self::Graph(args) => graph::run(&args),
+            Self::Why(args) => why::run(&args),
             Self::Attest(args) => attest::run(&args),
             Self::Verify(args) => verify::run(&args),
             Self::Log(args) => log::run(&args),

@@ -35,13 +35,21 @@ pub struct ActionGraph {
     pub nodes: Vec<ActionNode>,
 }
 
+/// Steps, with what people call them and what they read.
+pub(crate) type Steps = BTreeMap<ActionKey, (String, Vec<ActionKey>)>;
+
 /// Loads the steps that make the outputs of `roots`, and all below them.
 pub(crate) async fn load(engine: &Engine, roots: &[TargetKey]) -> BuildResult<ActionGraph> {
-    let mut steps: BTreeMap<ActionKey, (String, Vec<ActionKey>)> = BTreeMap::new();
-    for (key, analysed) in roots.iter().zip(analysed(engine, roots).await?) {
-        debug_assert_eq!(key.label, analysed.declared.label);
+    steps(engine, roots).await.map(assemble)
+}
+
+/// Returns the steps that make the outputs of `roots`, and all below them.
+pub(crate) async fn steps(engine: &Engine, roots: &[TargetKey]) -> BuildResult<Steps> {
+    let mut steps = Steps::new();
+    for analysed in analysed(engine, roots).await? {
         for step in root::steps(&analysed, Wanted::Outputs) {
-            steps.insert(step.clone(), inputs(&analysed, &step)?);
+            let inputs = inputs(&analysed, &step)?;
+            steps.insert(step, inputs);
         }
     }
     let mut wave = missing(&steps, steps.keys());
@@ -53,14 +61,11 @@ pub(crate) async fn load(engine: &Engine, roots: &[TargetKey]) -> BuildResult<Ac
         }
         wave = missing(&steps, wave.iter());
     }
-    Ok(assemble(steps))
+    Ok(steps)
 }
 
 /// Returns what `of` read that is not known yet, each once.
-fn missing<'a>(
-    steps: &BTreeMap<ActionKey, (String, Vec<ActionKey>)>,
-    of: impl Iterator<Item = &'a ActionKey>,
-) -> Vec<ActionKey> {
+fn missing<'a>(steps: &Steps, of: impl Iterator<Item = &'a ActionKey>) -> Vec<ActionKey> {
     let below = of
         .filter_map(|step| steps.get(step))
         .flat_map(|(_, below)| below);
@@ -109,7 +114,7 @@ pub(crate) fn name(analysed: &Analysed, step: Step) -> String {
     }
 }
 
-fn assemble(steps: BTreeMap<ActionKey, (String, Vec<ActionKey>)>) -> ActionGraph {
+fn assemble(steps: Steps) -> ActionGraph {
     let indices: HashMap<ActionKey, usize> = steps.keys().cloned().zip(0..).collect();
     let nodes = steps.into_iter().map(|(key, (step, inputs))| ActionNode {
         label: key.label,

@@ -26,6 +26,7 @@ use crate::report::{Built, BuiltOutput, Report};
 use crate::root::{self, Root};
 use crate::session::{Services, Session};
 use crate::target_graph::{self, TargetGraph};
+use crate::why::{self, Explanation, history};
 
 /// How a build goes about its work.
 #[derive(Clone, Copy, Debug)]
@@ -150,6 +151,9 @@ impl Builder {
         }
         let folder = graph.path.parent().expect("the path has a file name");
         fs::create_dir_all(folder).map_err(StoreError::io("create", folder))?;
+        let computed = attempt.session.computed();
+        let history = history::keep(&graph.path, &attempt.engine, &computed);
+        history.map_err(StoreError::io("write beside", &graph.path))?;
         let write = || {
             let mut file = tempfile::NamedTempFile::new_in(folder)?;
             let to = io::BufWriter::new(file.as_file_mut());
@@ -206,6 +210,21 @@ impl Builder {
         self.runtime.block_on(async {
             let roots = self.all_targets(&engine, labels).await?;
             action_graph::load(&engine, &roots).await
+        })
+    }
+
+    /// Explains what a build of `labels` would run, and what the last one did.
+    /// Only for a builder without an executor, whose graph is not saved.
+    ///
+    /// # Errors
+    /// [`BuildError`] when a target does not exist, is not well formed, or has
+    /// sources that cannot be read.
+    pub fn why(&self, labels: &[Label]) -> BuildResult<Explanation> {
+        let Attempt { engine, session } = self.first_attempt();
+        let past = why::past(self.graph.as_ref().map(|graph| graph.path.as_path()));
+        self.runtime.block_on(async {
+            let roots = self.all_targets(&engine, labels).await?;
+            why::explain(&engine, &session, &roots, &past).await
         })
     }
 

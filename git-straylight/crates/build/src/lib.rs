@@ -42,6 +42,7 @@ pub mod target_graph;
 #[cfg(test)]
 mod tests;
 pub mod tree;
+pub mod why;
 pub mod work_tree;
 
 pub use action_graph::{ActionGraph, ActionNode};

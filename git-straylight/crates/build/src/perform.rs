@@ -110,7 +110,7 @@ impl Prepared {
     }
 }
 
-async fn prepare(
+pub(crate) async fn prepare(
     ctx: &Context,
     analysed: &Arc<Analysed>,
     key: &ActionKey,

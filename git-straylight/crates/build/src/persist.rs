@@ -492,10 +492,12 @@ struct StoredDigest {
     size: u64,
 }
 
-/// Returns the digest of the action whose result was stored.
-pub(crate) fn stored_action(stored: &[u8]) -> Option<Digest> {
+/// Returns the name of the step whose result was stored, and the digest of its
+/// action.
+pub(crate) fn stored_action(stored: &[u8]) -> Option<(String, Digest)> {
     let stored: StoredResult = minicbor::decode(stored).ok()?;
-    Some(Digest::new(Sha256::from_raw(stored.action), stored.size))
+    let action = Digest::new(Sha256::from_raw(stored.action), stored.size);
+    Some((stored.step, action))
 }
 
 impl Persistent for ActionKey {

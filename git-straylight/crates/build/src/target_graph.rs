@@ -236,3 +236,81 @@ fn assemble(
         dependents,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::configuration::Configuration;
+    use crate::label::PackagePath;
+    use crate::query::Query;
+
+    fn key(number: usize) -> TargetKey {
+        let package = PackagePath::new(&format!("p{number:06}")).unwrap();
+        TargetKey {
+            label: Label::new(package, "t").unwrap(),
+            configuration: Configuration::native(),
+        }
+    }
+
+    /// `//p…` depends on the two before it, the second of them a tool.
+    fn ladder(length: usize) -> TargetGraph {
+        let targets = (0..length).map(|number| {
+            let below =
+                (number.saturating_sub(2)..number).map(|below| (key(below), below % 2 == 0));
+            let declaration = Declaration {
+                kind: format!("kind_{}", number % 3),
+                outputs: Vec::new(),
+                dependencies: below.collect(),
+            };
+            (key(number).label, vec![Arc::new(declaration)])
+        });
+        let root = PackagePath::new("").unwrap();
+        let all = (0..length).map(|number| key(number).label).collect();
+        let first = Reference::Target(key(0).label);
+        let selections = vec![(Reference::Below(root), all), (first, vec![key(0).label])];
+        assemble(&targets.collect(), selections)
+    }
+
+    #[test]
+    fn a_ladder_of_many_targets_is_answered_without_deep_recursion() {
+        // There are more paths than atoms: only visiting each edge once ends.
+        let graph = ladder(20_000);
+        let root = PackagePath::new("").unwrap();
+        for (text, count) in [
+            ("rdeps(//..., //p000000:t)", 20_000),
+            ("rdeps(//..., //p000000:t, 2)", 5),
+            ("allpaths(//..., //p000000:t)", 20_000),
+            ("kind(kind_0, deps(//...))", 6_667),
+            ("somepath(//... - //p000000:t, //p000000:t)", 2),
+        ] {
+            let query = Query::parse(text, &root).unwrap();
+            assert_eq!(query.evaluate(&graph).len(), count, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_edge_is_dashed_only_if_all_configurations_have_a_tool() {
+        let declaration = |tool| {
+            let dependencies = vec![(key(0), tool)];
+            Arc::new(Declaration {
+                kind: String::new(),
+                outputs: Vec::new(),
+                dependencies,
+            })
+        };
+        let leaf = Arc::new(Declaration {
+            kind: String::new(),
+            outputs: Vec::new(),
+            dependencies: Vec::new(),
+        });
+        for (tools, expected) in [([true, true], true), ([true, false], false)] {
+            let targets = BTreeMap::from([
+                (key(0).label, vec![Arc::clone(&leaf)]),
+                (key(1).label, tools.map(declaration).to_vec()),
+            ]);
+            let graph = assemble(&targets, Vec::new());
+            assert_eq!(graph.nodes()[1].dependencies, [(0, expected)]);
+            assert_eq!(graph.dependents(0), [1]);
+        }
+    }
+}

@@ -137,6 +137,17 @@ impl Engine {
         restored.map_or(0, |restored| restored.confirmed(K::TAG))
     }
 
+    /// Returns the value in writing that the image has of a key, whether or not
+    /// it is up to date.
+    #[must_use]
+    pub fn recorded<K: Persistent>(&self, key: &K) -> Option<Vec<u8>> {
+        let state = self.shared.lock();
+        let image = &state.graph.restored.as_ref()?.image;
+        let mut bytes = Vec::new();
+        key.encode(&mut bytes);
+        image.value(image.find(K::TAG, &bytes)?)
+    }
+
     /// Stops everything that runs. Who waits gets [`EngineError::Cancelled`];
     /// finished results are kept, and later requests run as usual.
     pub fn cancel(&self) {

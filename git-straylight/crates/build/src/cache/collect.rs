@@ -161,7 +161,7 @@ fn actions(git_dir: &Path) -> Vec<Sha256> {
     });
     let actions = stored.flatten();
     actions
-        .filter_map(|(_, value)| Some(persist::stored_action(&value)?.sha256()))
+        .filter_map(|(_, value)| Some(persist::stored_action(&value)?.1.sha256()))
         .collect()
 }
 
