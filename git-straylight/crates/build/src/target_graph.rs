@@ -2,7 +2,7 @@
 //!
 //! A target is one node however many configurations it is wanted in: its edges
 //! are those of all of them. What a node says is kept with the engine's results
-//! ([`DeclarationKey`]), so that a question about a tree in which nothing has
+//! (`DeclarationKey`), so that a question about a tree in which nothing has
 //! changed evaluates nothing.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};

@@ -3,7 +3,7 @@
 //! Before a build: the graph of the last one knows the digest that each step's
 //! action had, the store has the messages behind it, and the present action is
 //! made as a build would make it, without running anything. After a build:
-//! [`history`] knows which digests it replaced. Either way two actions are
+//! its `history` knows which digests it replaced. Either way two actions are
 //! compared, and what differs is the cause.
 //!
 //! A step that reads what another step is to make has no identity yet, and may
