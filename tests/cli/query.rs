@@ -95,6 +95,8 @@ fn a_mistake_is_shown_where_it_is() {
         ],
     );
     assert_eq!(wrong.stdout, "");
+    let help = repo.straylight(&["query", "-h"]).success();
+    says(&help.stdout, &["rdeps(U, X)", "`^` (`intersect`)"]);
     repo.straylight(&["query", "deps(//nowhere)"]).code(3);
     repo.straylight(&["query", "deps(//hello:helo)"]).code(3);
 }

@@ -12,22 +12,23 @@ use crate::error::{CommandError, Result};
 use crate::setup::Workspace;
 use crate::ui;
 
+/// What `-h` says of the language: people ask for it there.
+const LANGUAGE: &str = "\
+Expressions: a label, a pattern such as `//folder/...`, or
+  deps(X), deps(X, DEPTH)          X and what it depends on
+  rdeps(U, X), rdeps(U, X, DEPTH)  what of U and below depends on X
+  somepath(X, Y)                   one shortest path, in its order
+  allpaths(X, Y)                   everything on any path
+  kind(PATTERN, X)                 those of a kind, such as `c_library` or `rust_*`
+  filter(PATTERN, X)               those whose label is so
+  set(X Y ...)                     these labels
+joined by `+` (`union`), `-` (`except`), `^` (`intersect`) and parentheses";
+
 /// Ask about the graph of targets
 ///
-/// An expression is a label, a pattern such as `//folder/...`, or
-///
-///   deps(X), deps(X, DEPTH)          X and what it depends on
-///   rdeps(U, X), rdeps(U, X, DEPTH)  what of U and below depends on X
-///   somepath(X, Y)                   one shortest path, in its order
-///   allpaths(X, Y)                   everything on any path
-///   kind(PATTERN, X)                 those of a kind, such as `c_library` or `rust_*`
-///   filter(PATTERN, X)               those whose label is so
-///   set(X Y …)                       these labels
-///
-/// with `+` (`union`), `-` (`except`), `^` (`intersect`) and parentheses. No
-/// answer is no output, and no error.
+/// No answer is no output, and no error. Nothing runs.
 #[derive(clap::Args)]
-#[command(verbatim_doc_comment)]
+#[command(after_help = LANGUAGE)]
 pub(crate) struct Args {
     /// Such as `rdeps(//..., //lib) - //lib`.
     expression: String,
