@@ -5,6 +5,7 @@
 //! error.
 
 mod commands;
+mod diagram;
 mod error;
 mod setup;
 mod ui;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
+use straylight_build::cache::{self, WorkTreeRecord};
 use straylight_build::claims::{Belief, Claims, LocalClaims, SameIsolation};
 use straylight_build::git_tree::GitTree;
 use straylight_build::materialize::{Materializer, OUTPUT_FOLDER};
@@ -22,6 +23,9 @@ use straylight_odb::{LocalStore, Sha256};
 
 use crate::error::{CommandError, Result};
 use crate::ui::Progress;
+
+/// The isolation that builds have unless they are told otherwise.
+const NAMESPACES: &str = straylight_exec::Isolation::Namespaces.as_str();
 
 /// The user's repository and the cache.
 pub(crate) struct Workspace {
@@ -56,6 +60,17 @@ impl Workspace {
             repository: Arc::new(Repository::from_environment()?),
             store: open_store()?,
         })
+    }
+
+    /// Makes the work tree known to the cache, which keeps what it uses.
+    fn register(&self) -> Result<()> {
+        let record = WorkTreeRecord {
+            git_dir: self.repository.git_dir().to_owned(),
+            work_tree: (self.repository.work_tree())
+                .unwrap_or(self.repository.git_dir())
+                .to_owned(),
+        };
+        Ok(cache::register(&self.store, &record)?)
     }
 
     /// Returns the package of the current folder, for labels such as `:name`.
@@ -118,6 +133,33 @@ impl Workspace {
         let claims = Arc::new(LocalClaims(Arc::clone(&self.store)));
         let belief = Arc::new(SameIsolation(String::new()));
         self.replayer(tree, claims, belief, Options::native())
+    }
+
+    /// Returns a reader that goes on from what builds of the work tree know.
+    pub(crate) fn inspector(&self, at: Option<&str>) -> Result<Builder> {
+        let reader = self.reader(at)?;
+        Ok(match at {
+            None => reader.with_graph(graph_file(self, NAMESPACES)),
+            Some(_) => reader,
+        })
+    }
+
+    /// Keeps what an inspector learned, for the next command.
+    pub(crate) fn keep(&self, inspector: &Builder) {
+        // It only saves work: in a checkout that cannot be written, an answer
+        // is an answer all the same.
+        let _ = inspector.save();
+    }
+
+    /// Returns a builder that runs nothing, and knows what builds of the work
+    /// tree know. Its graph must not be saved: it is the last build's.
+    pub(crate) fn explainer(&self, how: &HowArgs) -> Result<Builder> {
+        let tree = self.work_tree(&self.state())?;
+        let claims = Arc::new(LocalClaims(Arc::clone(&self.store)));
+        let isolation = how.isolation_name();
+        let belief = Arc::new(SameIsolation(isolation.to_owned()));
+        let builder = self.replayer(tree, claims, belief, how.options())?;
+        Ok(builder.with_graph(graph_file(self, isolation)))
     }
 
     /// Returns a builder that runs nothing, and takes what actions made from
@@ -244,6 +286,7 @@ impl Setup {
         how: &HowArgs,
     ) -> Result<Self> {
         let executor = how.executor(&workspace.store)?;
+        workspace.register()?;
         let progress = Arc::new(Progress::new(how.verbose));
         let cancellation = Cancellation::new();
         crate::commands::stop_on_signals(&cancellation)?;

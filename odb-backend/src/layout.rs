@@ -28,6 +28,19 @@ pub fn blob(sha256: Sha256) -> String {
     format!("cas/{sha256}")
 }
 
+/// Returns the name of a blob's executable twin, which only a local store has.
+#[must_use]
+pub fn executable(sha256: Sha256) -> String {
+    format!("executable/{sha256}")
+}
+
+/// Returns the name of the record of a work tree that builds with a local
+/// store; `sha256` is taken over the path of its git folder.
+#[must_use]
+pub fn work_tree(sha256: Sha256) -> String {
+    format!("worktrees/{sha256}")
+}
+
 /// Returns the key of a normalised target.
 #[must_use]
 pub fn spec(sha256: Sha256) -> String {

@@ -15,6 +15,7 @@ pub mod digest;
 #[cfg(any(test, feature = "testing"))]
 pub mod fixture;
 pub mod import;
+pub mod inventory;
 pub mod layout;
 #[cfg(feature = "libgit2")]
 pub mod libgit2;

@@ -28,6 +28,7 @@ mod index;
 mod object;
 mod oid;
 mod pack;
+mod pins;
 mod quarantine;
 mod refs;
 mod revision;

@@ -2,6 +2,7 @@
 
 mod attest;
 pub mod build;
+mod cache;
 mod clean;
 mod demo;
 mod dep_files;
@@ -11,13 +12,16 @@ mod dhall_imports;
 mod dhall_input;
 mod errors;
 mod gate;
+mod graph;
 mod init;
 mod kill;
 mod libgit2;
 mod lua;
 mod pin;
+mod query;
 mod rust;
 mod srcs;
 mod tamper;
 mod tests;
 mod toolchain;
+mod why;

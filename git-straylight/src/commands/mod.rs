@@ -3,14 +3,17 @@
 mod attest;
 mod bucket;
 mod build;
+mod cache;
 mod clean;
 mod demo;
 mod dhall;
+mod graph;
 mod hook;
 mod init;
 mod key;
 mod log;
 mod pin;
+mod query;
 mod run;
 mod srcs;
 mod ssh_session;
@@ -18,6 +21,7 @@ mod targets;
 mod test;
 mod toolchain;
 mod verify;
+mod why;
 
 use std::io::Write as _;
 use std::path::Path;
@@ -45,11 +49,16 @@ pub(crate) enum Command {
     Srcs(srcs::Args),
     Pin(pin::Args),
     Clean(clean::Args),
+    Query(query::Args),
+    Graph(graph::Args),
+    Why(why::Args),
     Attest(attest::Args),
     Verify(verify::Args),
     Log(log::Args),
     #[command(subcommand)]
     Toolchain(toolchain::Command),
+    #[command(subcommand)]
+    Cache(cache::Command),
     #[command(subcommand)]
     Key(key::Command),
     #[command(subcommand)]
@@ -72,10 +81,14 @@ impl Command {
             Self::Srcs(args) => srcs::run(&args),
             Self::Pin(args) => pin::run(&args),
             Self::Clean(args) => clean::run(&args),
+            Self::Query(args) => query::run(&args),
+            Self::Graph(args) => graph::run(&args),
+            Self::Why(args) => why::run(&args),
             Self::Attest(args) => attest::run(&args),
             Self::Verify(args) => verify::run(&args),
             Self::Log(args) => log::run(&args),
             Self::Toolchain(command) => toolchain::run(&command),
+            Self::Cache(command) => cache::run(&command),
             Self::Key(command) => key::run(&command),
             Self::Hook(command) => hook::run(&command),
             Self::Bucket(command) => bucket::run(&command),

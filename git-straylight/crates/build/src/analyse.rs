@@ -236,6 +236,12 @@ impl Analysed {
         warnings.map(move |message| Warning::new(&place(), message.clone()))
     }
 
+    /// Returns the other targets that are mentioned, and whether as tools.
+    pub(crate) fn mentions(&self) -> impl Iterator<Item = (&Mention, &Declared)> {
+        let mentioned = self.mentioned.iter();
+        mentioned.map(|(mention, target)| (mention, &target.declared))
+    }
+
     /// Returns the target of a mention; a mention that was not resolved is
     /// one of the target itself.
     pub(crate) fn mentioned(self: &Arc<Self>, mention: &Mention) -> &Arc<Self> {

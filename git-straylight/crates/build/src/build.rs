@@ -11,6 +11,7 @@ use straylight_dhall::{Evaluator, Importer};
 use straylight_dice::{Data, Engine};
 use straylight_odb::StoreError;
 
+use crate::action_graph::{self, ActionGraph};
 use crate::analyse;
 use crate::configuration::{Configuration, Mode, Triple};
 use crate::error::{BuildError, BuildResult};
@@ -26,6 +27,8 @@ use crate::report::{Built, BuiltOutput, Report};
 use crate::root::{self, Root};
 use crate::session::{Services, Session};
 use crate::target::Target;
+use crate::target_graph::{self, TargetGraph};
+use crate::why::{self, Explanation, history};
 
 /// How a build goes about its work.
 #[derive(Clone, Copy, Debug)]
@@ -154,6 +157,9 @@ impl Builder {
         }
         let folder = graph.path.parent().expect("the path has a file name");
         fs::create_dir_all(folder).map_err(StoreError::io("create", folder))?;
+        let computed = attempt.session.computed();
+        let history = history::keep(&graph.path, &attempt.engine, &computed);
+        history.map_err(StoreError::io("write beside", &graph.path))?;
         let write = || {
             let mut file = tempfile::NamedTempFile::new_in(folder)?;
             let to = io::BufWriter::new(file.as_file_mut());
@@ -209,6 +215,64 @@ impl Builder {
             }
         }
         Ok(declared)
+    }
+
+    /// Returns the targets that `references` mean and all that they depend on.
+    /// Nothing runs; packages that are not among them are not evaluated.
+    ///
+    /// # Errors
+    /// [`BuildError`] when a target does not exist or is not well formed.
+    pub fn graph(&self, references: &[Reference]) -> BuildResult<TargetGraph> {
+        let mut selections = Vec::new();
+        for reference in references {
+            let labels = self.select(std::slice::from_ref(reference))?;
+            selections.push((reference.clone(), labels));
+        }
+        let engine = self.first_attempt().engine;
+        let labels = selections.iter().flat_map(|(_, labels)| labels);
+        self.runtime.block_on(async {
+            let roots = self.all_targets(&engine, labels).await?;
+            target_graph::load(&engine, selections.clone(), roots).await
+        })
+    }
+
+    /// Returns the steps that make the outputs of `labels`, and all the steps
+    /// that these read something of. Nothing runs.
+    ///
+    /// # Errors
+    /// [`BuildError`] when a target does not exist or is not well formed.
+    pub fn actions(&self, labels: &[Label]) -> BuildResult<ActionGraph> {
+        let engine = self.first_attempt().engine;
+        self.runtime.block_on(async {
+            let roots = self.all_targets(&engine, labels).await?;
+            action_graph::load(&engine, &roots).await
+        })
+    }
+
+    /// Explains what a build of `labels` would run, and what the last one did.
+    /// Only for a builder without an executor, whose graph is not saved.
+    ///
+    /// # Errors
+    /// [`BuildError`] when a target does not exist, is not well formed, or has
+    /// sources that cannot be read.
+    pub fn why(&self, labels: &[Label]) -> BuildResult<Explanation> {
+        let Attempt { engine, session } = self.first_attempt();
+        let past = why::past(self.graph.as_ref().map(|graph| graph.path.as_path()));
+        self.runtime.block_on(async {
+            let roots = self.all_targets(&engine, labels).await?;
+            why::explain(&engine, &session, &roots, &past).await
+        })
+    }
+
+    /// Returns the targets in each configuration that they are wanted for.
+    async fn all_targets(
+        &self,
+        engine: &Engine,
+        labels: impl IntoIterator<Item = &Label>,
+    ) -> BuildResult<Vec<TargetKey>> {
+        let targets = labels.into_iter().map(|label| self.targets(engine, label));
+        let targets: BuildResult<Vec<_>> = join_all(targets).await.into_iter().collect();
+        Ok(targets?.concat())
     }
 
     fn last_attempt(&self) -> std::sync::MutexGuard<'_, Option<Attempt>> {

@@ -99,6 +99,11 @@ struct Entry {
     isolation: String,
 }
 
+/// Returns whether `bytes` are what a machine keeps about an action.
+pub(crate) fn is_record(bytes: &[u8]) -> bool {
+    minicbor::decode::<Record>(bytes).is_ok_and(|record| record.version == VERSION)
+}
+
 impl Claims for LocalClaims {
     fn find(&self, action: &Digest) -> Result<Vec<Claim>, StoreError> {
         let key = layout::claim(layout::LOCAL_SIGNER, action.sha256());

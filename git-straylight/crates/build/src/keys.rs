@@ -387,7 +387,10 @@ impl Key for ActionKey {
             configuration: self.configuration,
         };
         let analysed = flatten(ctx.compute(&target).await)?;
-        perform::perform(ctx, &analysed, self).await.map(Arc::new)
+        let result = perform::perform(ctx, &analysed, self).await?;
+        ctx.data::<Arc<Session>>()
+            .note(self, &result.step, result.action);
+        Ok(Arc::new(result))
     }
 
     fn unchanged(old: &Self::Value, new: &Self::Value) -> bool {

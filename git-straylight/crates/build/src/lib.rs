@@ -8,8 +8,10 @@
 //! This crate decides nothing about trust ([`claims::Belief`] does), prints
 //! nothing ([`observer::Observer`] hears), and knows no language but Dhall.
 
+mod action_graph;
 mod analyse;
 pub mod build;
+pub mod cache;
 pub mod claims;
 pub mod configuration;
 mod error;
@@ -26,6 +28,7 @@ mod package;
 mod path;
 mod perform;
 mod persist;
+pub mod query;
 mod reads;
 pub mod record;
 mod report;
@@ -36,11 +39,14 @@ mod session;
 mod sets;
 pub mod state;
 pub mod target;
+pub mod target_graph;
 #[cfg(test)]
 mod tests;
 pub mod tree;
+pub mod why;
 pub mod work_tree;
 
+pub use action_graph::{ActionGraph, ActionNode};
 pub use build::{Builder, GraphFile, Options, Wanted};
 pub use configuration::{Configuration, Mode, Triple};
 pub use error::{ActionFailure, BuildError, BuildResult, Place};
@@ -48,3 +54,4 @@ pub use label::{Label, PackagePath, Reference};
 pub use perform::ActionResult;
 pub use report::{Built, BuiltOutput, Report};
 pub use session::Services;
+pub use target_graph::{TargetGraph, TargetNode};

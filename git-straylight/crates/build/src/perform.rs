@@ -12,7 +12,7 @@ use crate::analyse::Analysed;
 use crate::claims::Claim;
 use crate::configuration::Configuration;
 use crate::error::{BuildError, BuildResult};
-use crate::inputs::{self, gather};
+use crate::inputs::{self, Said, gather};
 use crate::keys::{ActionKey, Step};
 use crate::label::Label;
 use crate::lower::{self, Lowered};
@@ -83,9 +83,7 @@ pub(crate) async fn perform(
     key: &ActionKey,
 ) -> BuildResult<ActionResult> {
     let session = ctx.data::<Arc<Session>>();
-    let files = lower::argument_files(analysed, key.step)?;
-    let said = inputs::lines(ctx, analysed, files).await?;
-    let lowered = lower::lower(analysed, key.step, said.lines)?;
+    let (lowered, said) = lowered(ctx, analysed, key.step).await?;
     let mut prepared = prepare(ctx, analysed, key, lowered).await?;
     prepared.inputs.extend(said.steps);
     prepared.warnings.extend(said.warnings);
@@ -111,6 +109,18 @@ pub(crate) async fn perform(
     Ok(prepared.result(result?, true))
 }
 
+/// Lowers a step, once it is known what its argument files say.
+pub(crate) async fn lowered(
+    ctx: &Context,
+    analysed: &Arc<Analysed>,
+    step: Step,
+) -> BuildResult<(Lowered, Said)> {
+    let files = lower::argument_files(analysed, step)?;
+    let mut said = inputs::lines(ctx, analysed, files).await?;
+    let lines = std::mem::take(&mut said.lines);
+    Ok((lower::lower(analysed, step, lines)?, said))
+}
+
 impl Prepared {
     fn result(self, claim: Claim, executed: bool) -> ActionResult {
         ActionResult {
@@ -127,7 +137,7 @@ impl Prepared {
     }
 }
 
-async fn prepare(
+pub(crate) async fn prepare(
     ctx: &Context,
     analysed: &Arc<Analysed>,
     key: &ActionKey,

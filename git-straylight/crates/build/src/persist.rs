@@ -23,6 +23,7 @@ use crate::package::Names;
 use crate::perform::ActionResult;
 use crate::root::{Root, RootOutput};
 use crate::session::{Session, Warning};
+use crate::target_graph::DeclarationKey;
 use crate::tree::{Signature, SourceFile};
 
 /// Returns the types of keys that are kept.
@@ -38,6 +39,7 @@ pub(crate) fn codecs() -> Codecs {
         .with::<SourceKey>()
         .with::<ActionKey>()
         .with::<RootKey>()
+        .with::<DeclarationKey>()
 }
 
 /// Makes a fingerprint of parts: equal parts in equal order, equal fingerprint.
@@ -57,13 +59,13 @@ impl Fingerprinter {
     }
 }
 
-fn fingerprint(bytes: &[u8]) -> Fingerprint {
+pub(crate) fn fingerprint(bytes: &[u8]) -> Fingerprint {
     let mut hasher = Fingerprinter::default();
     hasher.add(bytes);
     hasher.finish()
 }
 
-fn cbor(value: &impl Encode<()>) -> Vec<u8> {
+pub(crate) fn cbor(value: &impl Encode<()>) -> Vec<u8> {
     minicbor::to_vec(value).expect("a vector accepts all bytes")
 }
 
@@ -71,12 +73,12 @@ fn session(data: &Data) -> Option<&Arc<Session>> {
     data.get()
 }
 
-fn text(bytes: &[u8]) -> Option<&str> {
+pub(crate) fn text(bytes: &[u8]) -> Option<&str> {
     std::str::from_utf8(bytes).ok()
 }
 
 /// Labels, folders and configurations in writing, one after another.
-mod written {
+pub(crate) mod written {
     use super::*;
 
     /// `//folder:name`
@@ -115,11 +117,11 @@ mod written {
     }
 
     /// The configuration and the label, with a space between them.
-    pub(super) fn target(key: &TargetKey) -> String {
+    pub(crate) fn target(key: &TargetKey) -> String {
         format!("{} {}", configuration(&key.configuration), key.label)
     }
 
-    pub(super) fn read_target(text: &str) -> Option<TargetKey> {
+    pub(crate) fn read_target(text: &str) -> Option<TargetKey> {
         let (at, _) = text.match_indices(' ').nth(2)?;
         Some(TargetKey {
             configuration: read_configuration(&text[..at])?,
@@ -465,6 +467,26 @@ struct StoredDigest {
     sha256: [u8; 32],
     #[n(1)]
     size: u64,
+}
+
+/// A stored result, for those who only look at it.
+pub(crate) struct KeptResult {
+    /// The name of the step.
+    pub(crate) step: String,
+    pub(crate) action: Digest,
+    pub(crate) outputs: Vec<TraceOutput>,
+    pub(crate) trace: Sha256,
+}
+
+/// Reads a stored result.
+pub(crate) fn stored_result(stored: &[u8]) -> Option<KeptResult> {
+    let stored: StoredResult = minicbor::decode(stored).ok()?;
+    Some(KeptResult {
+        step: stored.step,
+        action: Digest::new(Sha256::from_raw(stored.action), stored.size),
+        outputs: stored.outputs,
+        trace: Sha256::from_raw(stored.trace),
+    })
 }
 
 impl Persistent for ActionKey {

@@ -193,10 +193,17 @@ struct Record {
 
 /// Returns the sets of files in a record; none if it is damaged.
 pub(crate) fn decode(bytes: &[u8]) -> Vec<Vec<String>> {
-    match minicbor::decode::<Record>(bytes) {
-        Ok(record) if record.version == VERSION => record.reads,
-        _ => Vec::new(),
-    }
+    read(bytes).map_or_else(Vec::new, |record| record.reads)
+}
+
+/// Returns whether these are the bytes of a record.
+pub(crate) fn is_record(bytes: &[u8]) -> bool {
+    read(bytes).is_some()
+}
+
+fn read(bytes: &[u8]) -> Option<Record> {
+    let record = minicbor::decode::<Record>(bytes).ok();
+    record.filter(|record| record.version == VERSION)
 }
 
 /// Returns a record of sets of files.

@@ -7,13 +7,14 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use minicbor::{Decode, Encode};
 use straylight_dhall::Evaluator;
 use straylight_exec::{Cancellation, Executor};
-use straylight_odb::LocalStore;
+use straylight_odb::{Digest, LocalStore};
 use tokio::sync::Semaphore;
 
 use crate::build::Options;
 use crate::claims::{Belief, Claims};
 use crate::error::Place;
 use crate::files::Files;
+use crate::keys::ActionKey;
 use crate::observer::{Event, Observer};
 use crate::tree::{Signature, SourceTree};
 
@@ -87,6 +88,8 @@ pub(crate) struct Session {
     pub(crate) reused: AtomicUsize,
     failed: AtomicBool,
     warned: Mutex<HashSet<Warning>>,
+    /// Steps that were computed, with their names and actions.
+    computed: Mutex<Vec<(ActionKey, String, Digest)>>,
     tracking: OnceLock<Option<Signature>>,
 }
 
@@ -111,6 +114,7 @@ impl Session {
             reused: AtomicUsize::new(0),
             failed: AtomicBool::new(false),
             warned: Mutex::default(),
+            computed: Mutex::default(),
             tracking: OnceLock::new(),
         }
     }
@@ -124,6 +128,18 @@ impl Session {
                 message: &warning.message,
             });
         }
+    }
+
+    /// Notes which action a step was computed to be.
+    pub(crate) fn note(&self, key: &ActionKey, step: &str, action: Digest) {
+        let mut computed = self.computed.lock().unwrap_or_else(PoisonError::into_inner);
+        computed.push((key.clone(), step.to_owned(), action));
+    }
+
+    /// Returns the steps that were computed so far.
+    pub(crate) fn computed(&self) -> Vec<(ActionKey, String, Digest)> {
+        let computed = self.computed.lock().unwrap_or_else(PoisonError::into_inner);
+        computed.clone()
     }
 
     /// Returns the signature of what decides which files are tracked, as it is

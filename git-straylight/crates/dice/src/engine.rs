@@ -58,7 +58,7 @@ impl Engine {
         context: &[u8; 32],
     ) -> io::Result<Self> {
         let image = match image {
-            Some(file) => Image::open(file, context)?,
+            Some(file) => Image::open(file, Some(context))?,
             None => None,
         };
         let restored = image.map(|image| Restored::new(image, codecs.clone()));
@@ -135,6 +135,17 @@ impl Engine {
         let state = self.shared.lock();
         let restored = state.graph.restored.as_ref();
         restored.map_or(0, |restored| restored.confirmed(K::TAG))
+    }
+
+    /// Returns the value in writing that the image has of a key, whether or not
+    /// it is up to date.
+    #[must_use]
+    pub fn recorded<K: Persistent>(&self, key: &K) -> Option<Vec<u8>> {
+        let state = self.shared.lock();
+        let image = &state.graph.restored.as_ref()?.image;
+        let mut bytes = Vec::new();
+        key.encode(&mut bytes);
+        image.value(image.find(K::TAG, &bytes)?)
     }
 
     /// Stops everything that runs. Who waits gets [`EngineError::Cancelled`];

@@ -134,18 +134,20 @@ pub(crate) struct Image {
 }
 
 impl Image {
-    /// Opens the image in `file`; `None` if it is none of this context.
+    /// Opens the image in `file`; `None` if it is none of this context, or none
+    /// at all if every context will do.
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub(crate) fn open(mut file: File, context: &[u8; 32]) -> io::Result<Option<Self>> {
+    pub(crate) fn open(mut file: File, context: Option<&[u8; 32]>) -> io::Result<Option<Self>> {
         let length = file.metadata()?.len();
         let mut header = [0; HEADER];
         if length < HEADER as u64 {
             return Ok(None);
         }
         file.read_exact(&mut header)?;
-        if header[..32] != MAGIC[..] || header[32..64] != context[..] {
+        let is_other = |context: &[u8; 32]| header[32..64] != context[..];
+        if header[..32] != MAGIC[..] || context.is_some_and(is_other) {
             return Ok(None);
         }
         let number = |index: usize| word(&header[64 + 4 * index..68 + 4 * index]);

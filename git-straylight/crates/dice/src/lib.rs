@@ -48,7 +48,7 @@ pub use context::Context;
 pub use data::Data;
 pub use engine::{Counters, Engine, Transaction};
 pub use error::EngineError;
-pub use persist::{Codecs, Fingerprint, Persistent};
+pub use persist::{Codecs, Fingerprint, Persistent, stored};
 
 use std::fmt::{Debug, Display};
 use std::hash::Hash;

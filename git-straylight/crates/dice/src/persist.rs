@@ -2,6 +2,8 @@
 
 use std::any::{Any, TypeId};
 use std::fmt;
+use std::fs::File;
+use std::io;
 use std::sync::Arc;
 
 use futures::FutureExt as _;
@@ -9,6 +11,7 @@ use futures::future::BoxFuture;
 use rustc_hash::FxHashMap;
 
 use crate::erased::{Interner, Node, Value, typed};
+use crate::image::Image;
 use crate::{Context, Data, Key};
 
 /// What stands for a value: equal fingerprints mean that nothing that depends
@@ -76,6 +79,22 @@ pub trait Persistent: Key {
 
     /// Tells it. Called while the graph is locked: must not use the engine.
     fn remind(&self, _stored: &[u8], _data: &Data) {}
+}
+
+/// Returns the results of one type that an image holds, of whatever context it
+/// is and whether or not they are up to date, with their values in writing. A
+/// file that is no image holds none.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn stored<K: Persistent>(image: File) -> io::Result<Vec<(K, Vec<u8>)>> {
+    let Some(image) = Image::open(image, None)? else {
+        return Ok(Vec::new());
+    };
+    let nodes = 0..u32::try_from(image.len()).unwrap_or(u32::MAX);
+    let of_type = nodes.filter(|node| image.record(*node).tag == K::TAG);
+    let read = |node| Some((K::decode(image.key(node))?, image.value(node)?));
+    Ok(of_type.filter_map(read).collect())
 }
 
 /// The types of keys that an image may hold.

@@ -423,3 +423,23 @@ fn what_nobody_wants_is_forgotten_after_a_while() {
         assert!(sizes[79] < sizes[0], "{sizes:?}");
     });
 }
+
+#[test]
+fn what_an_image_holds_can_be_listed() {
+    runtime().block_on(async {
+        let first = engine(&small(), None);
+        last(&first).await;
+        let mut keys: Vec<usize> = straylight_dice::stored::<Look>(image(&first))
+            .unwrap()
+            .into_iter()
+            .map(|(key, _)| key.0)
+            .collect();
+        keys.sort_unstable();
+        assert_eq!(keys, [0, 1, 2, 3]);
+        let mut other = tempfile::tempfile().unwrap();
+        other.write_all(b"no image").unwrap();
+        other.rewind().unwrap();
+        let none = straylight_dice::stored::<Look>(other).unwrap();
+        assert!(none.is_empty());
+    });
+}

@@ -32,4 +32,5 @@ pub use error::ExecError;
 pub use merkle::{InputTree, Node, TreeError};
 pub use namespace::{NamespaceExecutor, helper_main_if_requested};
 pub use none::PlainExecutor;
+pub use toolchains::remove_toolchain;
 pub use trace::Trace;

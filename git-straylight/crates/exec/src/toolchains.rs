@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
 use straylight_odb::local::BLOB_MTIME;
-use straylight_odb::{Digest, LocalStore};
+use straylight_odb::{Digest, LocalStore, Sha256};
 
 use crate::error::ExecError;
 use crate::merkle::{self, Node};
@@ -73,6 +73,32 @@ pub(crate) fn materialize(store: &LocalStore, root: &Digest) -> Result<Toolchain
         in_cache,
         _users: users,
     })
+}
+
+/// Removes the tree `root` from where it is laid out, unless an executor uses
+/// it. Returns whether it was removed. The next executor lays it out again, if
+/// the store has all of it.
+///
+/// # Errors
+/// [`ExecError::Io`] when it cannot be locked or removed.
+pub fn remove_toolchain(store: &LocalStore, root: Sha256) -> Result<bool, ExecError> {
+    let folder = store.root().join(format!("toolchains/{root}"));
+    if !folder.exists() {
+        return Ok(false);
+    }
+    // Both files stay: who waits for one must not be left with a lock on
+    // nothing. `lock` is held by who makes the tree and `users` by who uses it.
+    let gate = lock_file(&folder.join("lock"))?;
+    let users = lock_file(&folder.join("users"))?;
+    let is_free = lock(&gate, FlockOperation::NonBlockingLockExclusive, &folder).is_ok()
+        && lock(&users, FlockOperation::NonBlockingLockExclusive, &folder).is_ok();
+    if is_free {
+        remove_leftovers(&folder);
+        let tree = folder.join("tree");
+        let gone = remove_tree(&tree);
+        gone.map_err(ExecError::io("remove", &tree))?;
+    }
+    Ok(is_free)
 }
 
 /// How the names of folders begin that are no tree yet, or no longer.

@@ -3,6 +3,7 @@
 
 mod graph;
 mod messages;
+mod questions;
 mod replay;
 mod restart;
 mod trees;
