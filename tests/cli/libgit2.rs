@@ -1,27 +1,12 @@
 //! Real input: libgit2 with the libraries that it bundles, and a program that
 //! walks a repository with it.
 
-use std::process::Command;
-
-use crate::support::{TestEnvironment, workspace};
+use crate::support::TestEnvironment;
 
 #[test]
 fn libgit2_walks_the_repository_it_was_built_from() {
     let environment = TestEnvironment::new();
-    let path = environment.root().join("libgit2");
-    // Cargo finds the crate with the configuration of who runs the tests.
-    let made = Command::new(workspace().join("tests/fixtures/libgit2"))
-        .arg(&path)
-        .output()
-        .unwrap();
-    assert!(
-        made.status.success(),
-        "{}",
-        String::from_utf8_lossy(&made.stderr)
-    );
-    let repo = environment.open(path);
-    repo.write("toolchains.dhall", &environment.toolchains());
-    repo.commit("pin the toolchains");
+    let repo = environment.fixture("libgit2", "libgit2");
 
     let build = ["build", "//...", "--mode", "debug"];
     let built = repo.straylight(&build).success();

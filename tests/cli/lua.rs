@@ -6,25 +6,11 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::support::signing::{keygen, openssl_agrees, trust};
-use crate::support::{Outcome, Repo, TestEnvironment, outcome, workspace};
+use crate::support::{Outcome, Repo, TestEnvironment, outcome};
 
-/// Makes the fixture in a folder of the environment, pinned and committed.
+/// Makes Lua in a folder of the environment, pinned and committed.
 pub fn lua<'a>(environment: &'a TestEnvironment, name: &str) -> Repo<'a> {
-    let path = environment.root().join(name);
-    // Cargo finds the crate with the configuration of who runs the tests.
-    let made = Command::new(workspace().join("tests/fixtures/lua"))
-        .arg(&path)
-        .output()
-        .unwrap();
-    assert!(
-        made.status.success(),
-        "{}",
-        String::from_utf8_lossy(&made.stderr)
-    );
-    let repo = environment.open(path);
-    repo.write("toolchains.dhall", &environment.toolchains());
-    repo.commit("pin the toolchains");
-    repo
+    environment.fixture("lua", name)
 }
 
 /// The digests that a build printed, in order.

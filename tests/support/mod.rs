@@ -102,6 +102,23 @@ impl TestEnvironment {
         }
     }
 
+    /// Makes a fixture of `tests/fixtures` in a folder of the environment,
+    /// pinned and committed.
+    pub fn fixture(&self, fixture: &str, name: &str) -> Repo<'_> {
+        let path = self.root().join(name);
+        // Cargo finds the crate with the configuration of who runs the tests.
+        let made = Command::new(workspace().join("tests/fixtures").join(fixture))
+            .arg(&path)
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&made.stderr);
+        assert!(made.status.success(), "{told}");
+        let repo = self.open(path);
+        repo.write("toolchains.dhall", &self.toolchains());
+        repo.commit("pin the toolchains");
+        repo
+    }
+
     /// Returns a command with the hermetic environment.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let bin = Path::new(env!("CARGO_BIN_EXE_git-straylight"))
