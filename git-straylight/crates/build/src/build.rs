@@ -1,6 +1,6 @@
 //! The whole way: from labels to outputs in the user's hands.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -26,6 +26,7 @@ use crate::persist;
 use crate::report::{Built, BuiltOutput, Report};
 use crate::root::{self, Root};
 use crate::session::{Services, Session};
+use crate::state;
 use crate::target::Target;
 use crate::target_graph::{self, TargetGraph};
 use crate::why::{self, Explanation, history};
@@ -135,8 +136,9 @@ impl Builder {
         })
     }
 
-    /// Makes the builder, unless it runs tests again, go on from what an earlier process knew, and keep what
-    /// it learns in the same file. Only for trees that give signatures.
+    /// Makes the builder, unless it runs tests again, go on from what an earlier
+    /// process knew, and keep what it learns in the same file. Only for trees
+    /// that give signatures.
     #[must_use]
     pub fn with_graph(mut self, graph: GraphFile) -> Self {
         self.graph = Some(graph).filter(|_| !self.options.reruns_tests);
@@ -155,19 +157,13 @@ impl Builder {
         if counters.computed + counters.reused == 0 {
             return Ok(());
         }
-        let folder = graph.path.parent().expect("the path has a file name");
-        fs::create_dir_all(folder).map_err(StoreError::io("create", folder))?;
         let computed = attempt.session.computed();
-        let history = history::keep(&graph.path, &attempt.engine, &computed);
-        history.map_err(StoreError::io("write beside", &graph.path))?;
-        let write = || {
-            let mut file = tempfile::NamedTempFile::new_in(folder)?;
-            let to = io::BufWriter::new(file.as_file_mut());
-            attempt.engine.save(to, &graph.context)?;
-            let kept = file.persist(&graph.path);
-            kept.map(drop).map_err(|error| error.error)
-        };
-        write().map_err(StoreError::io("write", &graph.path))
+        history::keep(&graph.path, &attempt.engine, &computed)?;
+        state::write_whole(&graph.path, |file| {
+            attempt
+                .engine
+                .save(io::BufWriter::new(file), &graph.context)
+        })
     }
 
     /// Returns the labels that `references` mean, sorted, each once.

@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -183,14 +183,7 @@ impl<V: Clone + Encode<()> + for<'b> Decode<'b, ()>> Table<V> {
         };
         let mut bytes = MAGIC.to_vec();
         minicbor::encode(&entries.map, &mut bytes).expect("a vector accepts all bytes");
-        let folder = path.parent().expect("the path has a file name");
-        fs::create_dir_all(folder).map_err(StoreError::io("create", folder))?;
-        let write = || {
-            let mut file = tempfile::NamedTempFile::new_in(folder)?;
-            file.write_all(&bytes)?;
-            file.persist(path).map(drop).map_err(|error| error.error)
-        };
-        write().map_err(StoreError::io("write", path))?;
+        write_whole(path, |file| file.write_all(&bytes))?;
         entries.changed = false;
         Ok(())
     }
@@ -270,6 +263,21 @@ impl State {
         self.outputs.save()?;
         self.blobs.save()
     }
+}
+
+/// Writes a file that is there as a whole or as it was.
+pub(crate) fn write_whole(
+    path: &Path,
+    write: impl FnOnce(&mut fs::File) -> io::Result<()>,
+) -> Result<(), StoreError> {
+    let folder = path.parent().expect("the path has a file name");
+    fs::create_dir_all(folder).map_err(StoreError::io("create", folder))?;
+    let replace = || {
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        write(file.as_file_mut())?;
+        file.persist(path).map(drop).map_err(|error| error.error)
+    };
+    replace().map_err(StoreError::io("write", path))
 }
 
 /// Returns the time, in nanoseconds since 1970.

@@ -413,6 +413,8 @@ impl Writer {
         to.write_all(&number(self.inline.len())?.to_le_bytes())?;
         to.write_all(&crc32fast::hash(&body).to_le_bytes())?;
         to.write_all(&body)?;
-        to.write_all(&self.values)
+        to.write_all(&self.values)?;
+        // A buffer that fails when it is dropped fails unheard.
+        to.flush()
     }
 }

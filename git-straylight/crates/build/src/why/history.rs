@@ -10,15 +10,16 @@
 use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use minicbor::{Decode, Encode};
 use straylight_dice::{Engine, Persistent as _};
-use straylight_odb::Digest;
+use straylight_odb::{Digest, StoreError};
 
 use crate::keys::{ActionKey, Step, TargetKey};
 use crate::persist;
+use crate::state;
 
 const MAGIC: &[u8] = b"straylight changes 1\n";
 
@@ -115,7 +116,7 @@ pub(crate) fn keep(
     graph: &Path,
     engine: &Engine,
     computed: &[(ActionKey, String, Digest)],
-) -> io::Result<()> {
+) -> Result<(), StoreError> {
     let all = OnceCell::new();
     let before = |key: &ActionKey, name: &str| {
         let recorded = engine.recorded(key);
@@ -141,10 +142,8 @@ pub(crate) fn keep(
     if rows.is_empty() {
         return Ok(());
     }
-    let path = changes(graph);
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(MAGIC)?;
-    file.write_all(&persist::cbor(&rows))?;
-    file.persist(path).map(drop).map_err(|error| error.error)
+    state::write_whole(&changes(graph), |file| {
+        file.write_all(MAGIC)?;
+        file.write_all(&persist::cbor(&rows))
+    })
 }
