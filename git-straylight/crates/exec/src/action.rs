@@ -149,6 +149,7 @@ impl BuiltAction {
             input_root: self.input_root,
             toolchain: self.toolchain,
             timeout: self.timeout,
+            early: Vec::new(),
         }
     }
 }
@@ -166,22 +167,33 @@ pub struct Request {
     pub toolchain: Option<Digest>,
     /// After this time the command is killed.
     pub timeout: Option<Duration>,
+    /// Those of the output paths that others wait for: such an output is
+    /// complete as soon as it was moved to its path. Not part of the identity.
+    pub early: Vec<String>,
 }
+
+/// Hears of each early output, when it is complete and stored.
+pub type Published<'a> = &'a (dyn Fn(&Output) + Sync);
 
 /// Runs actions.
 ///
 /// Calls from several threads run in parallel; an executor holds no limit of
 /// its own. A command that fails is an [`Outcome`].
 pub trait Executor: Send + Sync + fmt::Debug {
-    /// Runs one action, and stores what it made.
+    /// Runs one action, and stores what it made. Early outputs are told to
+    /// `published` while it runs; one that is not seen in time is told to nobody.
     ///
     /// Returns when every process of the action is gone. Its folder is removed
     /// soon after, at the latest when the executor is dropped.
     ///
     /// # Errors
     /// [`ExecError`] when the command could not be given what it was promised.
-    fn execute(&self, request: &Request, cancellation: &Cancellation)
-    -> Result<Outcome, ExecError>;
+    fn execute(
+        &self,
+        request: &Request,
+        cancellation: &Cancellation,
+        published: Published<'_>,
+    ) -> Result<Outcome, ExecError>;
 
     /// Returns what the trace of an action says about who ran it.
     fn description(&self) -> Description;

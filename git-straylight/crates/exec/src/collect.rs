@@ -12,6 +12,7 @@ use std::path::Path;
 use straylight_odb::{LocalStore, StoreError};
 
 use crate::action::{Output, OutputContent, Rejected, Request};
+use crate::early::Watch;
 use crate::error::ExecError;
 use crate::merkle::{self, Node};
 use crate::staging::{Staged, is_below, join};
@@ -30,6 +31,7 @@ pub(crate) fn collect(
     store: &LocalStore,
     staged: &Staged,
     request: &Request,
+    early: Option<&Watch<'_>>,
 ) -> Result<Collected, ExecError> {
     let mut collected = Collected::default();
     let build = staged.build();
@@ -42,12 +44,7 @@ pub(crate) fn collect(
             collected.rejected.extend(reasons);
             continue;
         }
-        let content = match merkle::hash_node(store, &build.join(path))? {
-            Node::File { digest, executable } => OutputContent::File { digest, executable },
-            Node::Directory { digest } => OutputContent::Directory { tree: digest },
-            Node::Symlink { target } => OutputContent::Symlink { target },
-            Node::EmptyDir => unreachable!("`hash_node` names every folder's tree"),
-        };
+        let content = content(store, &build.join(path))?;
         let path = path.clone();
         collected.outputs.push(Output { path, content });
     }
@@ -57,7 +54,20 @@ pub(crate) fn collect(
         }
     }
     collected.undeclared.sort();
+    if let Some(early) = early {
+        early.check(&mut collected);
+    }
     Ok(collected)
+}
+
+/// Stores what lies at `path`.
+pub(crate) fn content(store: &LocalStore, path: &Path) -> Result<OutputContent, ExecError> {
+    Ok(match merkle::hash_node(store, path)? {
+        Node::File { digest, executable } => OutputContent::File { digest, executable },
+        Node::Directory { digest } => OutputContent::Directory { tree: digest },
+        Node::Symlink { target } => OutputContent::Symlink { target },
+        Node::EmptyDir => unreachable!("`hash_node` names every folder's tree"),
+    })
 }
 
 /// Returns whether everything above `path` is a folder, and no link to one.

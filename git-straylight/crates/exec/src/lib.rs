@@ -10,6 +10,7 @@ mod cancellation;
 mod capped;
 pub mod capture;
 mod collect;
+mod early;
 mod error;
 pub mod merkle;
 pub mod namespace;
@@ -23,8 +24,8 @@ mod toolchains;
 pub mod trace;
 
 pub use action::{
-    BuiltAction, Description, Executor, Isolation, Outcome, Output, OutputContent, Rejected,
-    Request, Status, Usage, build_action, command,
+    BuiltAction, Description, Executor, Isolation, Outcome, Output, OutputContent, Published,
+    Rejected, Request, Status, Usage, build_action, command,
 };
 pub use cancellation::Cancellation;
 pub use capture::{CaptureError, CapturedGcc, CapturedUserland, capture_gcc, capture_posix};

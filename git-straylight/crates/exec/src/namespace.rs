@@ -29,9 +29,10 @@ use std::time::Duration;
 
 use straylight_odb::{Digest, LocalStore};
 
-use crate::action::{Description, Executor, Isolation, Outcome, Request, Status, Usage};
+use crate::action::{Description, Executor, Isolation, Outcome, Published, Request, Status, Usage};
 use crate::cancellation::Cancellation;
 use crate::collect::{Collected, collect};
+use crate::early::Watch;
 use crate::error::ExecError;
 use crate::session::Session;
 use crate::staging::{Placing, Staged};
@@ -114,6 +115,7 @@ impl NamespaceExecutor {
         request: &Request,
         spec: &Spec,
         cancellation: &Cancellation,
+        early: Option<&mut Watch<'_>>,
     ) -> Result<Run, ExecError> {
         let started = {
             let mut helper = unpoisoned(&self.helper);
@@ -126,7 +128,7 @@ impl NamespaceExecutor {
             *helper = Some(running);
             started
         };
-        let run = started.wait(request.timeout, cancellation);
+        let run = started.wait(request.timeout, cancellation, early);
         if matches!(&run, Err(ExecError::Sandbox { source, .. })
             if source.kind() == std::io::ErrorKind::BrokenPipe)
         {
@@ -146,6 +148,7 @@ impl Executor for NamespaceExecutor {
         &self,
         request: &Request,
         cancellation: &Cancellation,
+        published: Published<'_>,
     ) -> Result<Outcome, ExecError> {
         if cancellation.is_cancelled() {
             return Ok(Outcome::cancelled());
@@ -157,9 +160,10 @@ impl Executor for NamespaceExecutor {
         let mut staged = self.session.folder()?;
         staged.stage(&self.store, request, Placing::Link)?;
         let spec = spec(request, root, &staged);
-        let run = self.run(request, &spec, cancellation)?;
+        let mut early = Watch::start(&self.store, &staged, request, published)?;
+        let run = self.run(request, &spec, cancellation, early.as_mut())?;
         let collected = match run.end {
-            End::Done(_) => collect(&self.store, &staged, request)?,
+            End::Done(_) => collect(&self.store, &staged, request, early.as_ref())?,
             End::TimedOut | End::Cancelled => Collected::default(),
         };
         Ok(outcome(run, collected))

@@ -13,7 +13,7 @@
 //! time and memory are not measured.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
@@ -24,10 +24,11 @@ use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use straylight_odb::LocalStore;
 
-use crate::action::{Description, Executor, Isolation, Outcome, Request, Status, Usage};
+use crate::action::{Description, Executor, Isolation, Outcome, Published, Request, Status, Usage};
 use crate::cancellation::Cancellation;
 use crate::capped::Stream;
 use crate::collect::{Collected, collect};
+use crate::early::Watch;
 use crate::error::ExecError;
 use crate::session::Session;
 use crate::staging::Placing;
@@ -57,12 +58,14 @@ impl Executor for PlainExecutor {
         &self,
         request: &Request,
         cancellation: &Cancellation,
+        published: Published<'_>,
     ) -> Result<Outcome, ExecError> {
         if cancellation.is_cancelled() {
             return Ok(Outcome::cancelled());
         }
         let mut staged = self.session.folder()?;
         staged.stage(&self.store, request, Placing::Copy)?;
+        let mut early = Watch::start(&self.store, &staged, request, published)?;
         let variables = &request.command.environment_variables;
         let mut command = Command::new(&request.command.arguments[0]);
         command
@@ -77,7 +80,7 @@ impl Executor for PlainExecutor {
         let start = Instant::now();
         let mut outcome = match command.spawn() {
             Ok(child) => Running::new(child)
-                .and_then(|running| running.wait(request.timeout, cancellation))
+                .and_then(|running| running.wait(request.timeout, cancellation, early.as_mut()))
                 .map_err(ExecError::sandbox("wait for its command"))?,
             Err(error) => not_started(&request.command.arguments[0], &error),
         };
@@ -88,7 +91,7 @@ impl Executor for PlainExecutor {
                 undeclared,
                 missing,
                 rejected,
-            } = collect(&self.store, &staged, request)?;
+            } = collect(&self.store, &staged, request, early.as_ref())?;
             outcome = Outcome {
                 outputs,
                 undeclared,
@@ -156,6 +159,7 @@ impl Running {
         mut self,
         timeout: Option<Duration>,
         cancellation: &Cancellation,
+        mut early: Option<&mut Watch<'_>>,
     ) -> io::Result<Outcome> {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let mut buffer = vec![0; 64 << 10];
@@ -177,7 +181,11 @@ impl Running {
                 deadline.filter(|_| killed.is_none()),
                 cancellation,
                 killed.is_some(),
+                early.as_deref().and_then(Watch::fd),
             )?;
+            if let Some(early) = &mut early {
+                early.look()?;
+            }
             self.stdout.read(&mut buffer);
             self.stderr.read(&mut buffer);
         };
@@ -206,6 +214,7 @@ impl Running {
         deadline: Option<Instant>,
         cancellation: &Cancellation,
         killed: bool,
+        early: Option<BorrowedFd<'_>>,
     ) -> io::Result<()> {
         let event = cancellation.event().filter(|_| !killed);
         let sources = [
@@ -213,6 +222,7 @@ impl Running {
             self.stdout.pipe(),
             self.stderr.pipe(),
             event,
+            early,
         ];
         let mut polled: Vec<PollFd<'_>> = sources
             .into_iter()

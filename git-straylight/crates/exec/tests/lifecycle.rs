@@ -65,7 +65,11 @@ fn stop(private: &Private, marker: &str, how: impl FnOnce(&Cancellation)) -> Out
     let cancellation = Cancellation::new();
     let action = daemons(private, marker).build(&private.store);
     let outcome = std::thread::scope(|scope| {
-        let run = scope.spawn(|| executor.execute(&action.request(), &cancellation).unwrap());
+        let run = scope.spawn(|| {
+            executor
+                .execute(&action.request(), &cancellation, &|_| {})
+                .unwrap()
+        });
         until_made(private.store.root(), "out/ready");
         // The command itself, its child, and the daemon.
         assert!(processes(marker).len() >= 2);
@@ -92,7 +96,9 @@ fn a_cancelled_switch_starts_nothing() {
     let cancellation = Cancellation::new();
     cancellation.cancel();
     let action = Task::sh(private.posix, "true").build(&private.store);
-    let outcome = executor.execute(&action.request(), &cancellation).unwrap();
+    let outcome = executor
+        .execute(&action.request(), &cancellation, &|_| {})
+        .unwrap();
     assert_eq!(outcome.status, Status::Cancelled);
 }
 
@@ -197,7 +203,8 @@ fn a_killed_helper_is_noticed_and_replaced() {
     let marker = marker(5);
     let action = daemons(&private, &marker).build(&private.store);
     let error = std::thread::scope(|scope| {
-        let run = scope.spawn(|| executor.execute(&action.request(), &Cancellation::new()));
+        let run =
+            scope.spawn(|| executor.execute(&action.request(), &Cancellation::new(), &|_| {}));
         until_made(private.store.root(), "out/ready");
         for entry in fs::read_dir("/proc").unwrap().flatten() {
             let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();

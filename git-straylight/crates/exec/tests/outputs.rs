@@ -240,7 +240,7 @@ fn a_request_that_keeps_no_rules_is_refused() {
         let mut request = task.build(&store).request();
         change(&mut request);
         executor
-            .execute(&request, &Cancellation::new())
+            .execute(&request, &Cancellation::new(), &|_| {})
             .unwrap_err()
             .to_string()
     };
@@ -287,13 +287,13 @@ fn what_the_store_lacks_is_named() {
     };
     let action = Task::sh(private.posix, "true").node("a", node).build(store);
     let error = executor
-        .execute(&action.request(), &Cancellation::new())
+        .execute(&action.request(), &Cancellation::new(), &|_| {})
         .unwrap_err();
     assert!(matches!(error, ExecError::MissingBlob(digest) if digest == absent));
 
     let action = Task::sh(absent, "true").build(store);
     let error = executor
-        .execute(&action.request(), &Cancellation::new())
+        .execute(&action.request(), &Cancellation::new(), &|_| {})
         .unwrap_err();
     assert!(matches!(error, ExecError::MissingBlob(digest) if digest == absent));
 
@@ -309,7 +309,7 @@ fn what_the_store_lacks_is_named() {
     let tree = tree.write(&**store).unwrap();
     let action = Task::sh(tree, "true").build(store);
     let error = executor
-        .execute(&action.request(), &Cancellation::new())
+        .execute(&action.request(), &Cancellation::new(), &|_| {})
         .unwrap_err();
     assert!(
         error
@@ -339,7 +339,7 @@ fn a_tampered_tree_is_not_staged() {
         .unwrap();
     let task = Task::sh(private.posix, "true").node("d", Node::Directory { digest });
     let error = executor
-        .execute(&task.build(store).request(), &Cancellation::new())
+        .execute(&task.build(store).request(), &Cancellation::new(), &|_| {})
         .unwrap_err();
     assert!(
         matches!(error, ExecError::Tree(TreeError::Malformed { .. })),

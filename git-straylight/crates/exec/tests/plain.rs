@@ -85,7 +85,11 @@ fn can_be_cancelled() {
     let action = Task::sh(private.posix, &script).out("out/x").build(store);
     let cancellation = Cancellation::new();
     let outcome = std::thread::scope(|scope| {
-        let run = scope.spawn(|| plain.execute(&action.request(), &cancellation).unwrap());
+        let run = scope.spawn(|| {
+            plain
+                .execute(&action.request(), &cancellation, &|_| {})
+                .unwrap()
+        });
         until_made(store.root(), "out/ready");
         cancellation.cancel();
         run.join().unwrap()

@@ -47,7 +47,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         bare.push(time(|| run(&["true"]))?);
         unshared.push(time(|| run(&["unshare", "-Urmpfniu", "true"]))?);
         sandboxed.push(time(|| {
-            let outcome = executor.execute(&request, &cancellation)?;
+            let outcome = executor.execute(&request, &cancellation, &|_| {})?;
             inside.push(outcome.usage.wall);
             Ok(())
         })?);

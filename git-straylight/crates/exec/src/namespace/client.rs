@@ -16,6 +16,7 @@ use super::protocol::{Done, Failure, HELPER_ARGUMENT, Hello, Report, Spec, recei
 use super::unavailable::explain;
 use crate::cancellation::Cancellation;
 use crate::capped::Stream;
+use crate::early::Watch;
 use crate::error::ExecError;
 
 /// A running helper. Dropping it ends the helper and every sandbox in it.
@@ -150,6 +151,7 @@ impl Started {
         mut self,
         timeout: Option<Duration>,
         cancellation: &Cancellation,
+        mut early: Option<&mut Watch<'_>>,
     ) -> Result<Run, ExecError> {
         let start = Instant::now();
         let deadline = timeout.and_then(|timeout| start.checked_add(timeout));
@@ -163,6 +165,7 @@ impl Started {
                 deadline,
                 cancellation,
                 killed.is_some(),
+                early.as_deref_mut(),
             )
             .map_err(ExecError::sandbox("wait for its command"))?;
             if killed.is_none() && heard.done.is_none() {
@@ -203,9 +206,10 @@ impl Started {
         deadline: Option<Instant>,
         cancellation: &Cancellation,
         killed: bool,
+        early: Option<&mut Watch<'_>>,
     ) -> io::Result<()> {
         let event = cancellation.event().filter(|_| !killed);
-        let mut sources = Vec::with_capacity(4);
+        let mut sources = Vec::with_capacity(5);
         let over = heard.ended || heard.gone;
         if !over {
             sources.push((Source::Socket, self.socket.as_fd()));
@@ -217,6 +221,8 @@ impl Started {
             sources.extend(stream.pipe().map(|pipe| (source, pipe)));
         }
         sources.extend(event.map(|event| (Source::Cancelled, event)));
+        let moved = early.as_deref().and_then(Watch::fd);
+        sources.extend(moved.map(|moved| (Source::Early, moved)));
         let mut polled: Vec<PollFd<'_>> = sources
             .iter()
             .map(|(_, fd)| PollFd::from_borrowed_fd(*fd, PollFlags::IN))
@@ -234,15 +240,20 @@ impl Started {
             .filter(|(_, polled)| !polled.revents().is_empty())
             .map(|((source, _), _)| *source)
             .collect();
+        let mut early_came = false;
         for source in ready {
             match source {
                 Source::Socket => self.listen(heard)?,
                 Source::Stdout => _ = self.stdout.read(buffer),
                 Source::Stderr => _ = self.stderr.read(buffer),
+                Source::Early => early_came = true,
                 Source::Cancelled => {}
             }
         }
-        Ok(())
+        match early.filter(|_| early_came) {
+            Some(early) => early.look(),
+            None => Ok(()),
+        }
     }
 
     fn listen(&self, heard: &mut Heard) -> io::Result<()> {
@@ -265,6 +276,7 @@ enum Source {
     Stdout,
     Stderr,
     Cancelled,
+    Early,
 }
 
 fn timespec(duration: Duration) -> Option<Timespec> {

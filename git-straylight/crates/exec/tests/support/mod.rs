@@ -135,7 +135,7 @@ impl Task {
     pub fn run(self, store: &LocalStore, executor: &dyn Executor) -> Outcome {
         let action = self.build(store);
         executor
-            .execute(&action.request(), &Cancellation::new())
+            .execute(&action.request(), &Cancellation::new(), &|_| {})
             .unwrap()
     }
 }
