@@ -4,6 +4,7 @@ mod attest;
 pub mod build;
 mod cache;
 mod clean;
+mod compilers;
 mod demo;
 mod dep_files;
 mod dhall;
