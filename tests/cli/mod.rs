@@ -26,3 +26,4 @@ mod tamper;
 mod tests;
 mod toolchain;
 mod why;
+mod zstd;
