@@ -72,6 +72,28 @@ let show_triple
 
         in  "${show_arch triple.arch}${vendor}-${show_os triple.os}${show_abi triple.abi}"
 
+let equal
+    : Triple → Triple → Bool
+    = {- Whether both are the same machine. -}
+      λ(a : Triple) →
+      λ(b : Triple) →
+        let code =
+              {- A number of its own for each machine. -}
+              λ(triple : Triple) →
+                  merge
+                    { x86_64 = 0, aarch64 = 1, wasm32 = 2, riscv64 = 3 }
+                    triple.arch
+                + 4 * merge { unknown = 0, pc = 1, apple = 2 } triple.vendor
+                +   16
+                  * merge
+                      { linux = 0, darwin = 1, wasi = 2, none = 3 }
+                      triple.os
+                +   64
+                  * merge { gnu = 0, musl = 1, eabi = 2, none = 3 } triple.abi
+
+        in      Natural/isZero (Natural/subtract (code a) (code b))
+            &&  Natural/isZero (Natural/subtract (code b) (code a))
+
 let show_cpu
     : Cpu → Text
     = {- As compilers spell it after `-mcpu=` or `-march=`. -}
@@ -116,6 +138,13 @@ let example0 = assert : show_triple x86_64_linux ≡ "x86_64-unknown-linux-gnu"
 
 let example1 = assert : show_triple wasm32_wasi ≡ "wasm32-wasi"
 
+let example2 = assert : equal x86_64_linux x86_64_linux ≡ True
+
+let example3 = assert : equal x86_64_linux aarch64_linux ≡ False
+
+let example4 =
+      assert : equal x86_64_linux (x86_64_linux ⫽ { abi = ABI.musl }) ≡ False
+
 in  { Arch
     , Vendor
     , OS
@@ -123,6 +152,7 @@ in  { Arch
     , Cpu
     , Triple
     , Target
+    , equal
     , show_arch
     , show_triple
     , show_cpu

@@ -171,9 +171,18 @@ let Rendered =
       {- A flag on the command lines of gcc: when it compiles, when it links. -}
       { compile : List Text, link : List Text }
 
-let gcc_flag
-    : Flag → Rendered
-    = λ(flag : Flag) →
+let Spelling =
+      {- What C compilers spell differently: link-time optimisation, and the
+         option before the name of a processor.
+      -}
+      { lto : LTOMode → Text, cpu : Text }
+
+let gcc_spelling = { lto = show_lto, cpu = "-march=" }
+
+let c_flag
+    : Spelling → Flag → Rendered
+    = λ(spelling : Spelling) →
+      λ(flag : Flag) →
         let nothing = [] : List Text
 
         let compile = λ(text : Text) → { compile = [ text ], link = nothing }
@@ -185,8 +194,9 @@ let gcc_flag
         in  merge
               { OptLevel = λ(level : OptLevel) → both (show_opt_level level)
               , TargetCpu =
-                  λ(cpu : Targets.Cpu) → both "-march=${Targets.show_cpu cpu}"
-              , LTO = λ(mode : LTOMode) → both (show_lto mode)
+                  λ(cpu : Targets.Cpu) →
+                    both "${spelling.cpu}${Targets.show_cpu cpu}"
+              , LTO = λ(mode : LTOMode) → both (spelling.lto mode)
               , Debug = λ(debug : DebugInfo) → both (show_debug debug)
               , Codegen = λ(codegen : Codegen) → compile (show_codegen codegen)
               , Link = λ(option : Link) → link (show_link option)
@@ -200,22 +210,55 @@ let gcc_flag
               }
               flag
 
-let gcc_flags
-    : List Flag → Rendered
-    = λ(flags : List Flag) →
+let spelled
+    : Spelling → List Flag → Rendered
+    = λ(spelling : Spelling) →
+      λ(flags : List Flag) →
         List/fold
           Flag
           flags
           Rendered
           ( λ(flag : Flag) →
             λ(rest : Rendered) →
-              let rendered = gcc_flag flag
+              let rendered = c_flag spelling flag
 
               in  { compile = rendered.compile # rest.compile
                   , link = rendered.link # rest.link
                   }
           )
           { compile = [] : List Text, link = [] : List Text }
+
+let gcc_flags
+    : List Flag → Rendered
+    = spelled gcc_spelling
+
+let c_flags
+    : Toolchain → List Flag → Rendered
+    = {- The flags on the command lines of a toolchain's C compiler. -}
+      λ(toolchain : Toolchain) →
+        let clang =
+              λ(mode : LTOMode) →
+                merge
+                  { Off = "-fno-lto", Thin = "-flto=thin", Fat = "-flto=full" }
+                  mode
+
+        in  spelled
+              { lto =
+                  merge
+                    { Gcc = λ(_ : C) → show_lto
+                    , Clang = λ(_ : C) → clang
+                    , Rustc = λ(_ : Rust) → show_lto
+                    }
+                    toolchain.compiler
+              , cpu =
+                  merge
+                    { x86_64 = "-march="
+                    , aarch64 = "-mcpu="
+                    , wasm32 = "-mcpu="
+                    , riscv64 = "-mcpu="
+                    }
+                    toolchain.target.arch
+              }
 
 let rustc_flag
     : Flag → List Text
@@ -492,6 +535,32 @@ let example3 =
             ]
         ≡ [ "-Copt-level=s", "-Ctarget-feature=+aes", "--cfg=feature=\"std\"" ]
 
+let example4 =
+      let clang =
+            { compiler =
+                Compiler.Clang
+                  { version = "14.0.6"
+                  , artifact = { sha256 = "", size = 0 }
+                  , cc = "/usr/bin/clang"
+                  , cxx = None Text
+                  , ar = "/usr/bin/ar"
+                  }
+            , host = Targets.x86_64_linux
+            , target = Targets.aarch64_linux
+            , flags = [] : List Flag
+            , linker = None Artifact
+            , sysroot = None Artifact
+            }
+
+      let flags =
+            [ Flag.LTO LTOMode.Thin, Flag.TargetCpu Targets.Cpu.neoverse_n1 ]
+
+      in    assert
+          :   c_flags clang flags
+            ≡ { compile = [ "-flto=thin", "-mcpu=neoverse-n1" ]
+              , link = [ "-flto=thin", "-mcpu=neoverse-n1" ]
+              }
+
 in  { Artifact
     , C
     , Rust
@@ -510,6 +579,7 @@ in  { Artifact
     , c_compiler
     , rust_compiler
     , gcc_flags
+    , c_flags
     , rustc_flags
     , raw_flags
     , conflicts

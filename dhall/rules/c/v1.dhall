@@ -4,8 +4,13 @@ C libraries, programs and tests.
 Headers of a library are seen by those who depend on it, and by nobody else:
 a file that is not listed is not there when the compiler runs. `#include "…"`
 finds a header by its path in the repository, too. Object files are named after
-their sources, `<path>.o`. A source is compiled again when a file changes that
-its compiler read; what an assembler reads by `.incbin` it does not say.
+their sources, `<path>.o`; C++ and assembly (`.s`; `.S` is preprocessed, and may
+include headers) are told by the ends of their names. A source is compiled again
+when a file changes that its compiler read; what an assembler reads by `.incbin`
+it does not say.
+
+A target is built with the first of `toolchain` and `crossing` that makes programs
+for the machine that is asked for.
 -}
 let Dice = ../../dice/v1.dhall
 
@@ -30,10 +35,11 @@ let Sources =
          folders of the package that `#include` searches, here and in
          dependents; "" is the package itself. `defines` are seen here and in
          dependents, `flags` here only. `libraries`: of the system,
-         named as after `-l`.
+         named as after `-l`. `crossing`: toolchains for other machines.
       -}
       { name : Text
       , toolchain : Toolchains.Toolchain
+      , crossing : List Toolchains.Toolchain
       , srcs : List Text
       , generated_srcs : List Source
       , hdrs : List Text
@@ -48,7 +54,8 @@ let Sources =
       }
 
 let defaults =
-      { srcs = [] : List Text
+      { crossing = [] : List Toolchains.Toolchain
+      , srcs = [] : List Text
       , generated_srcs = [] : List Source
       , hdrs = [] : List Text
       , generated_hdrs = [] : List Source
@@ -210,7 +217,10 @@ let rendered_flags =
       {- The mode's defaults come first: on a command line the last one wins. -}
       λ(self : Sources) →
       λ(mode : Dice.Mode) →
-        let own = Toolchains.gcc_flags (self.toolchain.flags # self.flags)
+        let own =
+              Toolchains.c_flags
+                self.toolchain
+                (self.toolchain.flags # self.flags)
 
         let defaults =
               merge
@@ -233,10 +243,10 @@ let include_set =
 let compile_actions =
       λ(self : Sources) →
       λ(configuration : Dice.Configuration) →
-        let gcc = compiler self.toolchain
+        let c = compiler self.toolchain
 
         let arguments =
-                [ Dice.literal gcc.cc ]
+                [ Dice.literal c.cc ]
               # literals (rendered_flags self configuration.mode).compile
               # map
                   (List Piece)
@@ -258,7 +268,7 @@ let compile_actions =
                   Dice.Action::{
                   , category = "c_compile"
                   , identifier = unit.object
-                  , root = Some gcc.artifact
+                  , root = Some c.artifact
                   , arguments =
                         arguments
                       # [ Dice.literal "-c"
@@ -303,62 +313,105 @@ let target =
         , problems = Toolchains.conflicts (self.toolchain.flags # self.flags)
         }
 
+let built
+    : Sources →
+      Dice.Configuration →
+      (Toolchains.Toolchain → Dice.Target.Type) →
+        Dice.Target.Type
+    = {- The target with its first toolchain that fits. What is bound by a fold is
+         once in the normal form, however often it is used.
+      -}
+      λ(self : Sources) →
+      λ(configuration : Dice.Configuration) →
+      λ(make : Toolchains.Toolchain → Dice.Target.Type) →
+        let asked = Targets.show_triple configuration.target
+
+        let made = Targets.show_triple self.toolchain.target
+
+        in  List/fold
+              Toolchains.Toolchain
+              ([ self.toolchain ] # self.crossing)
+              Dice.Target.Type
+              ( λ(toolchain : Toolchains.Toolchain) →
+                λ(rest : Dice.Target.Type) →
+                  if    Targets.equal toolchain.target configuration.target
+                  then  make toolchain
+                  else  rest
+              )
+              Dice.Target::{
+              , name = self.name
+              , kind = ""
+              , deps = self.deps
+              , problems =
+                [ "no toolchain of it makes programs for `${asked}`: `toolchain` makes them for `${made}`; list another one in `crossing`"
+                ]
+              }
+
 let library
     : Library.Type → Dice.Rule
-    = λ(self : Library.Type) →
-        { name = self.name
-        , platforms = self.platforms
+    = λ(rule : Library.Type) →
+        { name = rule.name
+        , platforms = rule.platforms
         , build =
             λ(configuration : Dice.Configuration) →
-              let gcc = compiler self.toolchain
+              built
+                rule
+                configuration
+                ( λ(toolchain : Toolchains.Toolchain) →
+                    let self = rule ⫽ { toolchain }
 
-              let archive = "lib${self.name}.a"
+                    let c = compiler toolchain
 
-              in    target self
-                  ⫽ { kind = "c_library"
-                    , actions =
-                          compile_actions self configuration
-                        # [ Dice.Action::{
-                            , category = "c_archive"
-                            , identifier = archive
-                            , root = Some gcc.artifact
-                            , arguments =
-                                  [ Dice.literal gcc.ar
-                                  , Dice.literal "rcsD"
-                                  , Argument.Pieces [ Piece.Out archive ]
-                                  ]
-                                # objects self
-                            , outputs = [ Dice.Output.File archive ]
-                            }
-                          ]
-                    , outputs = [ { name = archive, path = archive } ]
-                    , sets =
-                      [ { set = "c.include"
-                        , items = include_items self # define_items self
-                        , inputs = files self.hdrs # self.generated_hdrs
-                        }
-                      , { set = "c.archive"
-                        , items = [ [ Piece.Out archive ] ]
-                        , inputs = [] : List Source
-                        }
-                      , { set = "c.library"
-                        , items =
-                            map
-                              Text
-                              (List Piece)
-                              (λ(name : Text) → [ Piece.Literal "-l${name}" ])
-                              self.libraries
-                        , inputs = [] : List Source
-                        }
-                      ]
-                    }
+                    let archive = "lib${self.name}.a"
+
+                    in    target self
+                        ⫽ { kind = "c_library"
+                          , actions =
+                                compile_actions self configuration
+                              # [ Dice.Action::{
+                                  , category = "c_archive"
+                                  , identifier = archive
+                                  , root = Some c.artifact
+                                  , arguments =
+                                        [ Dice.literal c.ar
+                                        , Dice.literal "rcsD"
+                                        , Argument.Pieces [ Piece.Out archive ]
+                                        ]
+                                      # objects self
+                                  , outputs = [ Dice.Output.File archive ]
+                                  }
+                                ]
+                          , outputs = [ { name = archive, path = archive } ]
+                          , sets =
+                            [ { set = "c.include"
+                              , items = include_items self # define_items self
+                              , inputs = files self.hdrs # self.generated_hdrs
+                              }
+                            , { set = "c.archive"
+                              , items = [ [ Piece.Out archive ] ]
+                              , inputs = [] : List Source
+                              }
+                            , { set = "c.library"
+                              , items =
+                                  map
+                                    Text
+                                    (List Piece)
+                                    ( λ(name : Text) →
+                                        [ Piece.Literal "-l${name}" ]
+                                    )
+                                    self.libraries
+                              , inputs = [] : List Source
+                              }
+                            ]
+                          }
+                )
         }
 
 let program =
       {- Compiles and links; shared by `binary` and `test`. -}
       λ(self : Sources) →
       λ(configuration : Dice.Configuration) →
-        let gcc = compiler self.toolchain
+        let c = compiler self.toolchain
 
         let linked =
               λ(set : Text) →
@@ -377,9 +430,9 @@ let program =
                   # [ Dice.Action::{
                       , category = "c_link"
                       , identifier = self.name
-                      , root = Some gcc.artifact
+                      , root = Some c.artifact
                       , arguments =
-                            [ Dice.literal gcc.cc ]
+                            [ Dice.literal c.cc ]
                           # literals
                               (rendered_flags self configuration.mode).link
                           # [ Dice.literal "-o"
@@ -410,10 +463,15 @@ let binary
         , platforms = self.platforms
         , build =
             λ(configuration : Dice.Configuration) →
-                program self configuration
-              ⫽ { kind = "c_binary"
-                , run = Some { arguments = [ executable self ] }
-                }
+              built
+                self
+                configuration
+                ( λ(toolchain : Toolchains.Toolchain) →
+                      program (self ⫽ { toolchain }) configuration
+                    ⫽ { kind = "c_binary"
+                      , run = Some { arguments = [ executable self ] }
+                      }
+                )
         }
 
 let test
@@ -425,17 +483,22 @@ let test
             , platforms = self.platforms
             , build =
                 λ(configuration : Dice.Configuration) →
-                    program sources configuration
-                  ⫽ { kind = "c_test"
-                    , run = Some
-                      { arguments = [ executable sources ] # self.args }
-                    , data = self.data
-                    , test = Some Dice.Test::{
-                      , arguments = [ executable sources ] # self.args
-                      , root = Some (compiler self.toolchain).artifact
-                      , timeout_seconds = self.timeout_seconds
-                      }
-                    }
+                  built
+                    sources
+                    configuration
+                    ( λ(toolchain : Toolchains.Toolchain) →
+                          program (sources ⫽ { toolchain }) configuration
+                        ⫽ { kind = "c_test"
+                          , run = Some
+                            { arguments = [ executable sources ] # self.args }
+                          , data = self.data
+                          , test = Some Dice.Test::{
+                            , arguments = [ executable sources ] # self.args
+                            , root = Some (compiler toolchain).artifact
+                            , timeout_seconds = self.timeout_seconds
+                            }
+                          }
+                    )
             }
 
 in  { Library

@@ -72,4 +72,25 @@ const RELEASED: &[Released] = &[
             "../../released/3757e6d514090758a7540e80ab1dabf06cd1e9503a23f1c7799c4362a62563ec.dhallb"
         ),
     },
+    Released {
+        url: "https://straylight.cx/targets/v1.dhall",
+        sha256: "ea9249ecc7b1ec5a1fb6f1c501573be6588e87bc2c74c7199a383ce9bb761b9b",
+        bytes: include_bytes!(
+            "../../released/ea9249ecc7b1ec5a1fb6f1c501573be6588e87bc2c74c7199a383ce9bb761b9b.dhallb"
+        ),
+    },
+    Released {
+        url: "https://straylight.cx/toolchains/v1.dhall",
+        sha256: "b858afd7d516bf5078531c498d4ca57b91d669f4405690b625341c84969a05e3",
+        bytes: include_bytes!(
+            "../../released/b858afd7d516bf5078531c498d4ca57b91d669f4405690b625341c84969a05e3.dhallb"
+        ),
+    },
+    Released {
+        url: "https://straylight.cx/rules/c/v1.dhall",
+        sha256: "71795bdf9f393c3dcb5c86ad9d536dc6bbab0bba34c612880d12c584a7f742a5",
+        bytes: include_bytes!(
+            "../../released/71795bdf9f393c3dcb5c86ad9d536dc6bbab0bba34c612880d12c584a7f742a5.dhallb"
+        ),
+    },
 ];

@@ -9,10 +9,10 @@
 //! This module never decides which toolchain a build uses, and trusts nothing:
 //! a captured tree is bytes like any other.
 
+mod c;
 mod closure;
 mod dpkg;
 mod elf;
-mod gcc;
 mod host;
 mod libraries;
 mod origin;
@@ -25,20 +25,22 @@ use std::path::PathBuf;
 use straylight_odb::{Digest, LocalStore, StoreError};
 
 use crate::merkle::TreeError;
+use c::{Listing, Wanted};
 use host::Host;
 
 pub use origin::packages;
 
 /// A C compiler, with binutils, the C library, and the kernel's headers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CapturedGcc {
+pub struct CapturedC {
     /// The root of the tree.
     pub digest: Digest,
-    /// gcc's version, as in `12.2.0`.
+    /// The compiler's version, as in `12.2.0`.
     pub version: String,
     /// The C compiler: an absolute path in the tree, and no link.
     pub cc: String,
-    /// The C++ compiler of the same build, when it is installed.
+    /// The C++ compiler of the same build, when it is installed. A link, if it is
+    /// its name that makes it one.
     pub cxx: Option<String>,
     /// The archiver.
     pub ar: String,
@@ -58,7 +60,7 @@ pub struct CapturedRustc {
     /// The compiler: an absolute path in the tree.
     pub rustc: String,
     /// The gcc of the same tree, with the tree's digest.
-    pub gcc: CapturedGcc,
+    pub gcc: CapturedC,
 }
 
 /// A POSIX shell and its utilities.
@@ -162,8 +164,55 @@ impl CaptureError {
 /// # Errors
 /// [`CaptureError::NotFound`] when there is no gcc, no C library to
 /// compile against, or no binutils.
-pub fn capture_gcc(store: &LocalStore) -> Result<CapturedGcc, CaptureError> {
-    gcc::capture(&Host::from_environment(), gcc::Listing::Best, store)
+pub fn capture_gcc(store: &LocalStore) -> Result<CapturedC, CaptureError> {
+    capture_c(Wanted::Gcc, store)
+}
+
+/// Captures the first clang on `PATH`, with the start files and the C++ library
+/// of the gcc that it uses, and what it needs to link with the system's linker.
+/// LLVM's own linker and archiver come along where they lie beside it.
+///
+/// # Errors
+/// As [`capture_gcc`].
+pub fn capture_clang(store: &LocalStore) -> Result<CapturedC, CaptureError> {
+    capture_c(Wanted::Clang, store)
+}
+
+/// Captures a gcc of this machine that makes programs for another one, with
+/// that one's C library. `target` is its GNU name: `aarch64-linux-gnu`.
+///
+/// # Errors
+/// As [`capture_gcc`].
+pub fn capture_cross_gcc(target: &str, store: &LocalStore) -> Result<CapturedC, CaptureError> {
+    capture_c(Wanted::CrossGcc(target), store)
+}
+
+fn capture_c(wanted: Wanted<'_>, store: &LocalStore) -> Result<CapturedC, CaptureError> {
+    c::capture(&Host::from_environment(), wanted, Listing::Best, store)
+}
+
+/// Returns whether [`capture_gcc`] would find a compiler.
+///
+/// # Errors
+/// [`CaptureError`] when the machine cannot be asked.
+pub fn has_gcc() -> Result<bool, CaptureError> {
+    has(Wanted::Gcc)
+}
+
+/// Returns whether [`capture_clang`] would find a compiler.
+///
+/// # Errors
+/// As [`has_gcc`].
+pub fn has_clang() -> Result<bool, CaptureError> {
+    has(Wanted::Clang)
+}
+
+fn has(wanted: Wanted<'_>) -> Result<bool, CaptureError> {
+    match c::CCompiler::find(&Host::from_environment(), wanted) {
+        Ok(_) => Ok(true),
+        Err(CaptureError::NotFound { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Captures the first Rust compiler on `PATH` (rustup's choice for the current

@@ -28,7 +28,7 @@ pub use action::{
     Rejected, Request, Status, Usage, build_action, command,
 };
 pub use cancellation::Cancellation;
-pub use capture::{CaptureError, CapturedGcc, CapturedUserland, capture_gcc, capture_posix};
+pub use capture::{CaptureError, CapturedC, CapturedUserland, capture_gcc, capture_posix};
 pub use error::ExecError;
 pub use merkle::{InputTree, Node, TreeError};
 pub use namespace::{NamespaceExecutor, helper_main_if_requested};

@@ -8,5 +8,6 @@ mod formats;
 mod lifecycle;
 mod outputs;
 mod plain;
+mod remote;
 mod sandbox;
 mod support;

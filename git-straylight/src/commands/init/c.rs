@@ -172,7 +172,6 @@ impl Sources {
         let mut fields = vec![
             ("rule", rule.to_owned()),
             ("name", text(name)),
-            ("toolchain", "toolchains.gcc".to_owned()),
             ("srcs", list(units)),
         ];
         // Who depends on the library sees its headers.

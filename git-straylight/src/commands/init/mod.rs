@@ -11,8 +11,9 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
-use straylight_build::PackagePath;
 use straylight_build::label::BUILD_FILE;
+use straylight_build::{PackagePath, Triple};
+use straylight_exec::capture as exec;
 
 use super::srcs::package::files_of;
 use super::srcs::proposal::class;
@@ -75,8 +76,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let first = project.targets.iter().find(|target| target.is_program);
     let first = first.or(project.targets.first());
     let next = first.map(|target| format!("{package}:{}", target.name));
-    let text = render::build_file(&project, &package)?;
-    pin(&workspace, &root, project.language)?;
+    let toolchains = root.join("toolchains.dhall");
+    let choice = choose(&toolchains, project.language)?;
+    let text = render::build_file(&project, &package, choice.name)?;
+    pin(&workspace, &toolchains, &choice)?;
     create(&folder.join(BUILD_FILE), &text)?;
     ui::message(format_args!("wrote `{}`", package.build_file()));
     ui::message(format_args!(
@@ -122,26 +125,53 @@ fn sources(workspace: &Workspace, package: &PackagePath) -> Result<BTreeSet<Stri
     Ok(files)
 }
 
-/// Captures the compiler, unless the repository pins one.
-fn pin(workspace: &Workspace, root: &Path, language: Language) -> Result<()> {
-    let path = root.join("toolchains.dhall");
-    let (what, name) = match language {
-        Language::C => (What::Gcc, "gcc"),
-        Language::Rust => (What::Rustc, "rustc"),
+/// The compiler of a project, and whether the repository pins it already.
+struct Choice {
+    what: What,
+    name: &'static str,
+    is_pinned: bool,
+}
+
+/// Chooses a compiler: one that the repository pins, or one that is here.
+fn choose(path: &Path, language: Language) -> Result<Choice> {
+    const GCC: (What, &str) = (What::Gcc, "gcc");
+    const CLANG: (What, &str) = (What::Clang, "clang");
+    let fitting: &[(What, &str)] = match language {
+        Language::C => &[GCC, CLANG],
+        Language::Rust => &[(What::Rustc, "rustc")],
     };
-    if path.symlink_metadata().is_ok() {
-        if capture::pins(&path, name)? {
-            ui::message(format_args!("`toolchains.dhall` pins `{name}` already"));
-            return Ok(());
-        }
-        return Err(CommandError::usage(format!(
-            "`toolchains.dhall` is there already, and pins no `{name}`"
-        ))
-        .hint(format!(
-            "`git straylight toolchain capture {name}` adds it; then run this again"
-        )));
+    let choice = |(what, name), is_pinned| Choice {
+        what,
+        name,
+        is_pinned,
+    };
+    if path.symlink_metadata().is_err() {
+        let only_clang = language == Language::C && !exec::has_gcc()? && exec::has_clang()?;
+        let first = if only_clang { CLANG } else { fitting[0] };
+        return Ok(choice(first, false));
     }
-    capture::capture_into(workspace, &[what], &path)?;
+    for compiler in fitting {
+        if capture::pins(path, compiler.1)? {
+            return Ok(choice(*compiler, true));
+        }
+    }
+    let name = fitting[0].1;
+    Err(CommandError::usage(format!(
+        "`toolchains.dhall` is there already, and pins no `{name}`"
+    ))
+    .hint(format!(
+        "`git straylight toolchain capture {name}` adds it; then run this again"
+    )))
+}
+
+/// Captures the compiler, unless the repository pins it.
+fn pin(workspace: &Workspace, path: &Path, choice: &Choice) -> Result<()> {
+    if choice.is_pinned {
+        let name = choice.name;
+        ui::message(format_args!("`toolchains.dhall` pins `{name}` already"));
+        return Ok(());
+    }
+    capture::capture_into(workspace, &[choice.what], Triple::host(), path)?;
     ui::message("wrote `toolchains.dhall`");
     Ok(())
 }

@@ -37,8 +37,13 @@ pub(super) fn list(items: &[&str]) -> String {
     format!("[ {} ]", items.join(", "))
 }
 
-/// Returns the text of the package's file, laid out as `srcs` keeps it.
-pub(super) fn build_file(project: &Project, package: &PackagePath) -> Result<String> {
+/// Returns the text of the package's file, laid out as `srcs` keeps it. Its
+/// targets are built with the toolchain that is pinned as `compiler`.
+pub(super) fn build_file(
+    project: &Project,
+    package: &PackagePath,
+    compiler: &str,
+) -> Result<String> {
     let (rules, url) = project.language.rules();
     let released = library::latest(url)
         .ok_or_else(|| CommandError::missing(format!("`{url}` is not in the library")))?;
@@ -55,7 +60,7 @@ pub(super) fn build_file(project: &Project, package: &PackagePath) -> Result<Str
     );
     for (index, target) in project.targets.iter().enumerate() {
         text.push_str(if index == 0 { "  { " } else { "    , " });
-        write_target(&mut text, rules, target);
+        write_target(&mut text, rules, compiler, target);
     }
     text.push_str("    }\n");
     // What is written must at least be Dhall.
@@ -63,7 +68,7 @@ pub(super) fn build_file(project: &Project, package: &PackagePath) -> Result<Str
     Ok(text)
 }
 
-fn write_target(text: &mut String, rules: &str, target: &Target) {
+fn write_target(text: &mut String, rules: &str, compiler: &str, target: &Target) {
     let (rule, fields) = match target.fields.split_first() {
         Some(((_, rule), fields)) => (rule.as_str(), fields),
         None => ("library", &[][..]),
@@ -77,7 +82,10 @@ fn write_target(text: &mut String, rules: &str, target: &Target) {
         "{} =\n        {rules}.{rule}\n          {rules}.{ty}::{{",
         field_name(&target.name)
     );
-    for (field, value) in fields {
+    let toolchain = ("toolchain", format!("toolchains.{compiler}"));
+    // Behind the name, which comes first.
+    let (name, rest) = fields.split_at(1.min(fields.len()));
+    for (field, value) in name.iter().chain([&toolchain]).chain(rest) {
         let line = format!("          , {field} = {value}");
         // Items have no comma and blank in them that is not written by `list`.
         match value.strip_prefix("[ ").filter(|_| line.len() > 80) {
@@ -114,7 +122,6 @@ pub(super) fn example() -> Result<String> {
     let fields = [
         ("rule", "binary".to_owned()),
         ("name", text("hello")),
-        ("toolchain", "toolchains.gcc".to_owned()),
         ("srcs", list(&["hello.c"])),
     ];
     let project = Project {
@@ -126,7 +133,7 @@ pub(super) fn example() -> Result<String> {
         }],
     };
     let root = PackagePath::new("").map_err(CommandError::usage)?;
-    let text = build_file(&project, &root)?;
+    let text = build_file(&project, &root, "gcc")?;
     // It was not written anywhere.
     let (_, text) = text.split_once('\n').unwrap_or(("", &text));
     Ok(format!(

@@ -137,7 +137,6 @@ pub(super) fn detect(
         let mut fields = vec![
             ("rule", rule.to_owned()),
             ("name", text(target)),
-            ("toolchain", "toolchains.rustc".to_owned()),
             ("edition", format!("Rust.Edition.{edition}")),
             ("srcs", list(&sources)),
         ];

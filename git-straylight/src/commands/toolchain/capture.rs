@@ -1,5 +1,6 @@
 //! `git straylight toolchain capture`.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -10,7 +11,7 @@ use serde::Deserialize;
 use straylight_build::Triple;
 use straylight_build::target::Artifact;
 use straylight_dhall::{Evaluator, Expression, Location, from_value, library};
-use straylight_exec::capture::{self, CapturedGcc};
+use straylight_exec::capture::{self, CapturedC};
 use straylight_odb::{Digest, LocalStore};
 
 use super::origin::Origin;
@@ -28,6 +29,10 @@ pub(crate) struct Args {
     /// What to capture.
     #[arg(value_enum, required = true)]
     what: Vec<What>,
+    /// The machine that the compiler makes programs for; with `gcc` alone.
+    /// It is pinned as `gcc_aarch64_linux`, or with that machine's name.
+    #[arg(long, value_name = "TRIPLE")]
+    target: Option<Triple>,
     /// The file to write [default: `toolchains.dhall` in the root of the repository].
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -37,6 +42,8 @@ pub(crate) struct Args {
 pub(crate) enum What {
     /// The GNU C compiler, with what it needs to compile and link.
     Gcc,
+    /// LLVM's C compiler, with what it needs to compile and link.
+    Clang,
     /// The Rust compiler, with its standard library and the gcc that links.
     Rustc,
     /// A POSIX shell and its utilities.
@@ -44,27 +51,65 @@ pub(crate) enum What {
 }
 
 /// What a toolchains file of ours holds. Another file is not written over.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default)]
 struct Toolchains {
-    #[serde(default)]
-    gcc: Option<Toolchain>,
-    #[serde(default)]
-    rustc: Option<Toolchain>,
-    #[serde(default)]
+    /// By the names of [`compiler_names`].
+    compilers: BTreeMap<String, Toolchain>,
     posix: Option<Userland>,
 }
 
-/// The fields of such a file.
-const NAMES: [&str; 3] = ["gcc", "rustc", "posix"];
+/// The machines that compilers make programs for, as `targets/v1.dhall` names
+/// them.
+const MACHINES: [(&str, &str); 3] = [
+    ("x86_64_linux", "x86_64-unknown-linux-gnu"),
+    ("aarch64_linux", "aarch64-unknown-linux-gnu"),
+    ("riscv64_linux", "riscv64-unknown-linux-gnu"),
+];
+
+/// The field of a userland.
+const POSIX: &str = "posix";
+
+/// Returns the names that captured compilers have in a file of ours.
+fn compiler_names() -> impl Iterator<Item = String> {
+    let crossing = MACHINES.iter().map(|(machine, _)| format!("gcc_{machine}"));
+    let own = ["clang", "gcc", "rustc"].map(str::to_owned);
+    own.into_iter().chain(crossing)
+}
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Toolchain {
     pub(super) compiler: Compiler,
+    host: Triple,
+    target: Triple,
+}
+
+impl Toolchain {
+    fn new(compiler: Compiler, target: Triple) -> Self {
+        Self {
+            compiler,
+            host: Triple::host(),
+            target,
+        }
+    }
+
+    /// Returns the arguments of `capture` that make one like it.
+    pub(super) fn recipe(&self) -> String {
+        let name = match self.compiler {
+            Compiler::Gcc(_) => "gcc",
+            Compiler::Clang(_) => "clang",
+            Compiler::Rustc(_) => "rustc",
+        };
+        match self.target == self.host {
+            true => name.to_owned(),
+            false => format!("{name} --target {}", self.target),
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]
 pub(super) enum Compiler {
     Gcc(C),
+    Clang(C),
     Rustc(Rust),
 }
 
@@ -97,52 +142,102 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let root = workspace.repository.require_work_tree()?;
     let path = args.output.clone();
     let path = path.unwrap_or_else(|| root.join("toolchains.dhall"));
-    capture_into(&workspace, &args.what, &path)?;
+    let target = args.target.unwrap_or(Triple::host());
+    capture_into(&workspace, &args.what, target, &path)?;
     let shown = path.strip_prefix(root).unwrap_or(&path);
     ui::message(format_args!("wrote `{}`", shown.display()));
     Ok(ExitCode::SUCCESS)
 }
 
 /// Captures `what`, and pins it in the file at `path` beside what it pins.
-pub(crate) fn capture_into(workspace: &Workspace, what: &[What], path: &Path) -> Result<()> {
+pub(crate) fn capture_into(
+    workspace: &Workspace,
+    what: &[What],
+    target: Triple,
+    path: &Path,
+) -> Result<()> {
+    let store = &workspace.store;
     let mut toolchains = read(path)?;
-    if what.contains(&What::Gcc) {
-        toolchains.gcc = Some(capture_gcc(&workspace.store)?);
+    if target != Triple::host() {
+        let (name, toolchain) = capture_cross(store, what, target)?;
+        toolchains.compilers.insert(name, toolchain);
+        return write_file(path, &render(&toolchains)?);
     }
-    if what.contains(&What::Rustc) {
-        toolchains.rustc = Some(capture_rustc(&workspace.store)?);
-    }
-    if what.contains(&What::Posix) {
-        toolchains.posix = Some(capture_posix(&workspace.store)?);
+    for what in what {
+        let (name, compiler) = match what {
+            What::Gcc => ("gcc", capture_gcc(store)?),
+            What::Clang => ("clang", capture_clang(store)?),
+            What::Rustc => ("rustc", capture_rustc(store)?),
+            What::Posix => {
+                toolchains.posix = Some(capture_posix(store)?);
+                continue;
+            }
+        };
+        let toolchain = Toolchain::new(compiler, target);
+        toolchains.compilers.insert(name.to_owned(), toolchain);
     }
     write_file(path, &render(&toolchains)?)
 }
 
-fn capture_gcc(store: &Arc<LocalStore>) -> Result<Toolchain> {
-    let captured = capture::capture_gcc(store)?;
-    let digest = captured.digest;
-    Origin::new("gcc", &captured.version, captured.files, captured.bytes).keep(store, &digest)?;
-    Ok(Toolchain {
-        compiler: Compiler::Gcc(c_compiler(captured)),
-    })
+fn capture_gcc(store: &Arc<LocalStore>) -> Result<Compiler> {
+    let captured = keep(store, "gcc", capture::capture_gcc(store)?)?;
+    Ok(Compiler::Gcc(captured))
 }
 
-fn capture_rustc(store: &Arc<LocalStore>) -> Result<Toolchain> {
+fn capture_clang(store: &Arc<LocalStore>) -> Result<Compiler> {
+    let captured = keep(store, "clang", capture::capture_clang(store)?)?;
+    Ok(Compiler::Clang(captured))
+}
+
+/// Captures a gcc for another machine. Returns its name in the file.
+fn capture_cross(
+    store: &Arc<LocalStore>,
+    what: &[What],
+    target: Triple,
+) -> Result<(String, Toolchain)> {
+    if what != [What::Gcc] {
+        return Err(
+            CommandError::usage(format!("only `gcc` can be captured for `{target}`"))
+                .hint("capture what is for this machine without `--target`"),
+        );
+    }
+    let text = target.to_string();
+    let machine = MACHINES.iter().find(|(_, triple)| *triple == text);
+    let Some((machine, _)) = machine else {
+        return Err(CommandError::usage(format!(
+            "`{target}` is no machine that gcc is captured for"
+        ))
+        .hint(format!(
+            "there are {}",
+            MACHINES.map(|(_, triple)| format!("`{triple}`")).join(", ")
+        )));
+    };
+    let name = format!("gcc_{machine}");
+    let captured = capture::capture_cross_gcc(&text.replace("-unknown", ""), store)?;
+    let compiler = Compiler::Gcc(keep(store, &name, captured)?);
+    Ok((name, Toolchain::new(compiler, target)))
+}
+
+fn keep(store: &Arc<LocalStore>, name: &str, captured: CapturedC) -> Result<C> {
+    let origin = Origin::new(name, &captured.version, captured.files, captured.bytes);
+    origin.keep(store, &captured.digest)?;
+    Ok(c_compiler(captured))
+}
+
+fn capture_rustc(store: &Arc<LocalStore>) -> Result<Compiler> {
     let captured = capture::capture_rustc(store)?;
     let (files, bytes) = (captured.gcc.files, captured.gcc.bytes);
     let origin = Origin::new("rustc", &captured.version, files, bytes);
     origin.keep(store, &captured.gcc.digest)?;
-    Ok(Toolchain {
-        compiler: Compiler::Rustc(Rust {
-            version: captured.version,
-            artifact: artifact(&captured.gcc.digest),
-            rustc: captured.rustc,
-            c: c_compiler(captured.gcc),
-        }),
-    })
+    Ok(Compiler::Rustc(Rust {
+        version: captured.version,
+        artifact: artifact(&captured.gcc.digest),
+        rustc: captured.rustc,
+        c: c_compiler(captured.gcc),
+    }))
 }
 
-fn c_compiler(captured: CapturedGcc) -> C {
+fn c_compiler(captured: CapturedC) -> C {
     C {
         version: captured.version,
         artifact: artifact(&captured.digest),
@@ -196,11 +291,19 @@ fn read(path: &Path) -> Result<Toolchains> {
     let evaluated = evaluator
         .evaluate(&Location::Input(path.display().to_string()), &text)
         .map_err(|error| foreign(error.to_string()))?;
-    let fields = evaluated.value.fields().unwrap_or_default();
-    if let Some((name, _)) = fields.iter().find(|(name, _)| !NAMES.contains(&&**name)) {
-        return Err(foreign(format!("it also has `{name}`")));
+    let mut toolchains = Toolchains::default();
+    for (name, value) in evaluated.value.fields().unwrap_or_default() {
+        let failed = |error: straylight_dhall::DecodeError| foreign(error.to_string());
+        if name == POSIX {
+            toolchains.posix = Some(from_value(&value).map_err(failed)?);
+        } else if compiler_names().any(|known| known == name) {
+            let toolchain = from_value(&value).map_err(failed)?;
+            toolchains.compilers.insert(name, toolchain);
+        } else {
+            return Err(foreign(format!("it also has `{name}`")));
+        }
     }
-    from_value(&evaluated.value).map_err(|error| foreign(error.to_string()))
+    Ok(toolchains)
 }
 
 /// Returns the text of a toolchains file.
@@ -211,8 +314,7 @@ fn render(toolchains: &Toolchains) -> Result<String> {
         "Toolchains",
         "https://straylight.cx/toolchains/v1.dhall",
     )?;
-    let compilers = [("gcc", &toolchains.gcc), ("rustc", &toolchains.rustc)];
-    if compilers.iter().any(|(_, compiler)| compiler.is_some()) {
+    if !toolchains.compilers.is_empty() {
         pin(
             &mut text,
             "Targets",
@@ -220,11 +322,9 @@ fn render(toolchains: &Toolchains) -> Result<String> {
         )?;
     }
     text.push_str("in {");
-    for (name, toolchain) in compilers {
-        if let Some(toolchain) = toolchain {
-            let toolchain = render_toolchain(toolchain);
-            let _ = write!(text, "{name} = {toolchain} : Toolchains.Toolchain,");
-        }
+    for (name, toolchain) in &toolchains.compilers {
+        let toolchain = render_toolchain(toolchain);
+        let _ = write!(text, "{name} = {toolchain} : Toolchains.Toolchain,");
     }
     if let Some(posix) = &toolchains.posix {
         let _ = write!(
@@ -246,6 +346,7 @@ fn render(toolchains: &Toolchains) -> Result<String> {
 fn render_toolchain(toolchain: &Toolchain) -> String {
     let compiler = match &toolchain.compiler {
         Compiler::Gcc(gcc) => format!("Gcc {}", render_c(gcc)),
+        Compiler::Clang(clang) => format!("Clang {}", render_c(clang)),
         Compiler::Rustc(rust) => format!(
             "Rustc {{ version = {}, artifact = {}, rustc = {}, c = {} }}",
             quoted(&rust.version),
@@ -254,16 +355,19 @@ fn render_toolchain(toolchain: &Toolchain) -> String {
             render_c(&rust.c),
         ),
     };
-    let host = match Triple::host().to_string().as_str() {
-        "aarch64-unknown-linux-gnu" => "aarch64_linux",
-        "riscv64-unknown-linux-gnu" => "riscv64_linux",
-        _ => "x86_64_linux",
-    };
+    let (host, target) = (machine(toolchain.host), machine(toolchain.target));
     format!(
         "{{ compiler = Toolchains.Compiler.{compiler}, host = Targets.{host}, \
-         target = Targets.{host}, flags = [] : List Toolchains.Flag, \
+         target = Targets.{target}, flags = [] : List Toolchains.Flag, \
          linker = None Toolchains.Artifact, sysroot = None Toolchains.Artifact }}"
     )
+}
+
+/// Returns the name of a machine in the library of targets.
+fn machine(triple: Triple) -> &'static str {
+    let text = triple.to_string();
+    let known = MACHINES.iter().find(|(_, triple)| *triple == text);
+    known.map_or("x86_64_linux", |(machine, _)| machine)
 }
 
 fn render_c(c: &C) -> String {

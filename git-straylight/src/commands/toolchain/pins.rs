@@ -20,6 +20,8 @@ pub(super) struct Pin {
     pub(super) name: String,
     pub(super) version: String,
     pub(super) digest: Digest,
+    /// The arguments of `capture` that make one like it.
+    recipe: String,
 }
 
 /// What the cache has of a tree.
@@ -85,7 +87,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<Pin>> {
     let fields = evaluated.value.fields().unwrap_or_default();
     let mut pins = Vec::new();
     for (name, value) in fields {
-        let Some((version, artifact)) = decode(&value) else {
+        let Some((version, artifact, recipe)) = decode(&value) else {
             continue;
         };
         let digest = digest(&artifact).ok_or_else(|| {
@@ -99,20 +101,22 @@ pub(super) fn read(path: &Path) -> Result<Vec<Pin>> {
             name,
             version,
             digest,
+            recipe,
         });
     }
     Ok(pins)
 }
 
-fn decode(value: &Value) -> Option<(String, Artifact)> {
+fn decode(value: &Value) -> Option<(String, Artifact, String)> {
     if let Ok(toolchain) = from_value::<Toolchain>(value) {
+        let recipe = toolchain.recipe();
         return Some(match toolchain.compiler {
-            Compiler::Gcc(c) => (c.version, c.artifact),
-            Compiler::Rustc(rust) => (rust.version, rust.artifact),
+            Compiler::Gcc(c) | Compiler::Clang(c) => (c.version, c.artifact, recipe),
+            Compiler::Rustc(rust) => (rust.version, rust.artifact, recipe),
         });
     }
     let userland: Userland = from_value(value).ok()?;
-    Some((userland.version, userland.artifact))
+    Some((userland.version, userland.artifact, "posix".to_owned()))
 }
 
 fn digest(artifact: &Artifact) -> Option<Digest> {
@@ -148,11 +152,10 @@ fn by_hash(store: &LocalStore, name: &str, sha256: Sha256) -> Result<Pin> {
             .hint("`git straylight toolchain list` says which there are")
     })?;
     let origin = Origin::find(store, sha256)?;
+    let what = origin.as_ref().map_or(name, |origin| &origin.what);
     Ok(Pin {
-        name: origin
-            .as_ref()
-            .map_or(name, |origin| &origin.what)
-            .to_owned(),
+        name: what.to_owned(),
+        recipe: what.to_owned(),
         version: origin.map(|origin| origin.version).unwrap_or_default(),
         digest: Digest::new(sha256, size.len()),
     })
@@ -206,7 +209,7 @@ pub(super) fn tell_missing(workspace: &Workspace, file: &Path, pin: &Pin) -> Res
     ui::message(format_args!(
         "  `git straylight toolchain capture {}` captures what this machine has: the same tree \
          where the same packages are installed",
-        pin.name
+        pin.recipe
     ));
     Ok(())
 }

@@ -63,6 +63,22 @@ impl Host {
         }
     }
 
+    /// Says how to install the C library of another machine, as GNU names it.
+    pub(super) fn cure_for_cross_libc(target: &str) -> String {
+        let arch = target.split('-').next().unwrap_or(target);
+        match manager() {
+            Some(manager) if manager.program == "apt-get" => {
+                let arch = match arch {
+                    "aarch64" => "arm64",
+                    "x86_64" => "amd64",
+                    other => other,
+                };
+                Self::cure(&format!("libc6-dev-{arch}-cross"))
+            }
+            _ => format!("install the C library of `{target}` for developers"),
+        }
+    }
+
     /// Says how to install the C library's headers and start files here.
     pub(super) fn cure_for_libc() -> String {
         match manager() {

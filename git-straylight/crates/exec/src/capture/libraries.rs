@@ -14,16 +14,18 @@ use super::elf::{self, Elf, Kind};
 
 /// Adds the interpreter and the shared libraries of every program in the
 /// closure, and theirs in turn; then those of its other libraries (plugins),
-/// as far as the machine has them.
+/// as far as the machine has them. If the tree has files for another machine
+/// than the `own` one of its programs, those are data.
 ///
 /// # Errors
 /// [`CaptureError::MissingLibrary`] when a program would not start in the
 /// tree · [`CaptureError::Io`].
-pub(super) fn add_libraries(closure: &mut Closure) -> Result<(), CaptureError> {
+pub(super) fn add_libraries(closure: &mut Closure, own: Option<Kind>) -> Result<(), CaptureError> {
     let mut programs = Vec::new();
     let mut plugins = Vec::new();
     for file in closure.files() {
-        if let Some(elf) = read(closure, &file)? {
+        let elf = read(closure, &file)?;
+        if let Some(elf) = elf.filter(|elf| own.is_none_or(|own| own == elf.kind)) {
             let is_program = elf.interpreter.is_some();
             let list = if is_program {
                 &mut programs
@@ -174,7 +176,7 @@ mod tests {
     fn close(machine: &TempDir) -> Result<Vec<PathBuf>, CaptureError> {
         let mut closure = Closure::new(machine.path());
         closure.require(Path::new("/opt/bin/main"))?;
-        add_libraries(&mut closure)?;
+        add_libraries(&mut closure, None)?;
         Ok(closure.files())
     }
 
@@ -220,7 +222,7 @@ mod tests {
         fs::remove_file(machine.path().join("usr/lib/loader")).unwrap();
         let mut closure = Closure::new(machine.path());
         closure.require(Path::new("/opt/lib/libanswer.so")).unwrap();
-        add_libraries(&mut closure).unwrap();
+        add_libraries(&mut closure, None).unwrap();
         assert_eq!(closure.files().len(), 1);
     }
 }

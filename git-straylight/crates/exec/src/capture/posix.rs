@@ -70,7 +70,7 @@ pub(super) fn capture(host: &Host, store: &LocalStore) -> Result<CapturedUserlan
         }
     }
     closure.add_locale()?;
-    add_libraries(&mut closure)?;
+    add_libraries(&mut closure, None)?;
     let version = version(host)?;
     let stored = closure.store(store)?;
     Ok(CapturedUserland {

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 
 use straylight_odb::LocalStore;
 
+use super::c::{CCompiler, Wanted};
 use super::closure::Closure;
-use super::gcc::Gcc;
 use super::host::{Host, ask_with, tell};
 use super::libraries::add_libraries;
 use super::{CaptureError, CapturedRustc};
@@ -42,11 +42,11 @@ pub(super) fn capture(host: &Host, store: &LocalStore) -> Result<CapturedRustc, 
         let value = lines.find_map(|line| line.strip_prefix(name));
         value.unwrap_or("unknown").trim().to_owned()
     };
-    let gcc = Gcc::find(host)?;
+    let gcc = CCompiler::find(host, Wanted::Gcc)?;
     let mut closure = Closure::new("/");
     gcc.add(&mut closure)?;
     add_sysroot(&mut closure, &sysroot)?;
-    add_libraries(&mut closure)?;
+    add_libraries(&mut closure, None)?;
     let stored = closure.store(store)?;
     Ok(CapturedRustc {
         version: field("release:"),

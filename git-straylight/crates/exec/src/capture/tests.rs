@@ -10,9 +10,11 @@ use std::process::{Command, Output};
 use straylight_odb::LocalStore;
 use tempfile::TempDir;
 
-use super::gcc::Listing;
+use super::c::CCompiler;
 use super::*;
 use crate::merkle::{Node, walk};
+
+mod compilers;
 
 /// A store, and folders that a captured tree is unpacked into.
 struct Bench {
@@ -27,8 +29,17 @@ impl Bench {
         Self { folder, store }
     }
 
-    fn gcc(&self, path: &str) -> Result<CapturedGcc, CaptureError> {
-        gcc::capture(&Host::with_path(path), Listing::Best, &self.store)
+    fn gcc(&self, path: &str) -> Result<CapturedC, CaptureError> {
+        self.capture(path, Wanted::Gcc, Listing::Best)
+    }
+
+    fn capture(
+        &self,
+        path: &str,
+        wanted: Wanted<'_>,
+        listing: Listing,
+    ) -> Result<CapturedC, CaptureError> {
+        c::capture(&Host::with_path(path), wanted, listing, &self.store)
     }
 
     /// Makes the folder `name` with an executable `program` of this text.
@@ -139,8 +150,9 @@ int main() {
 }
 "#;
 
-/// Compiles, links and runs C and C++ with nothing but the tree.
-fn compiles(root: &Root, gcc: &CapturedGcc) {
+/// Compiles, links and runs C and C++ with nothing but the tree, which is gcc's
+/// or clang's.
+fn compiles(root: &Root, gcc: &CapturedC) {
     root.write("build/main.c", MAIN_C);
     let cc: &str = &gcc.cc;
     let c = [
@@ -161,15 +173,6 @@ fn compiles(root: &Root, gcc: &CapturedGcc) {
         root.run(&[&[cc], &c[..], flags].concat());
         assert_eq!(root.run(&["/build/main"]), "1.0 1\n", "{flags:?}");
     }
-    root.run(&[
-        "gcc",
-        "/build/main.c",
-        "-fsanitize=undefined",
-        "-lm",
-        "-o",
-        "/build/main",
-    ]);
-    assert_eq!(root.run(&["/build/main"]), "1.0 1\n");
     root.write("build/bad.c", "int main(void) { return undeclared; }");
     let bad = root.try_run(&[cc, "-c", "/build/bad.c", "-o", "/build/bad.o"]);
     assert!(!bad.status.success());
@@ -177,7 +180,7 @@ fn compiles(root: &Root, gcc: &CapturedGcc) {
     compiles_cxx(root, gcc);
 }
 
-fn compiles_cxx(root: &Root, gcc: &CapturedGcc) {
+fn compiles_cxx(root: &Root, gcc: &CapturedC) {
     root.write("build/main.cc", MAIN_CC);
     let cxx: &str = gcc.cxx.as_ref().unwrap();
     for flags in [&["-O2"][..], &["-static"], &["-std=c++20", "-flto"]] {
@@ -187,18 +190,21 @@ fn compiles_cxx(root: &Root, gcc: &CapturedGcc) {
 }
 
 /// Runs the tools by the names that a makefile uses.
-fn assembles(root: &Root, gcc: &CapturedGcc) {
+fn assembles(root: &Root, gcc: &CapturedC) {
     root.write("build/answer.c", "int answer(void) { return 42; }");
     root.write(
         "build/use.c",
         "int answer(void); int main(void) { return answer() - 42; }",
     );
     root.run(&["cc", "-S", "/build/answer.c", "-o", "/build/answer.s"]);
-    root.run(&["as", "/build/answer.s", "-o", "/build/answer.o"]);
+    root.run(&["cc", "-c", "/build/answer.s", "-o", "/build/answer.o"]);
+    root.write("build/data.s", ".data\n.globl data\ndata: .long 1\n");
+    root.run(&["as", "/build/data.s", "-o", "/build/data.o"]);
+    assert!(root.run(&["nm", "/build/data.o"]).contains(" D data"));
     root.run(&[&gcc.ar, "rcsD", "/build/libanswer.a", "/build/answer.o"]);
     assert_eq!(root.run(&["ar", "t", "/build/libanswer.a"]), "answer.o\n");
     root.run(&[
-        "gcc",
+        "cc",
         "/build/use.c",
         "-L/build",
         "-lanswer",
@@ -208,10 +214,15 @@ fn assembles(root: &Root, gcc: &CapturedGcc) {
     root.run(&["/build/use"]);
     root.run(&["ld", "-r", "/build/answer.o", "-o", "/build/again.o"]);
     assert!(root.run(&["nm", "/build/again.o"]).contains(" T answer"));
-    assert_eq!(
-        root.run(&["cpp", "-P", "/build/answer.c"]).lines().count(),
-        1
-    );
+}
+
+/// What only gcc brings along: a preprocessor, and sanitizers.
+fn preprocesses(root: &Root) {
+    let lines = root.run(&["cpp", "-P", "/build/answer.c"]);
+    assert_eq!(lines.lines().count(), 1);
+    let sanitize = ["/build/main.c", "-fsanitize=undefined", "-lm", "-o"];
+    root.run(&[&["gcc"], &sanitize[..], &["/build/main"]].concat());
+    assert_eq!(root.run(&["/build/main"]), "1.0 1\n");
 }
 
 #[test]
@@ -223,16 +234,18 @@ fn a_captured_gcc_works_alone() {
     assert_eq!(told.trim(), gcc.version);
     compiles(&root, &gcc);
     assembles(&root, &gcc);
+    preprocesses(&root);
 }
 
 #[test]
 fn a_gcc_without_packages_works_alone() {
     let bench = Bench::new();
-    let host = Host::with_path(posix::STANDARD);
-    let gcc = gcc::capture(&host, Listing::Gcc, &bench.store).unwrap();
+    let gcc = bench.capture(posix::STANDARD, Wanted::Gcc, Listing::Compiler);
+    let gcc = gcc.unwrap();
     let root = bench.unpack(&gcc.digest);
     compiles(&root, &gcc);
     assembles(&root, &gcc);
+    preprocesses(&root);
 }
 
 /// A wrapper that was installed as a copy, with nothing in its name to tell.
@@ -265,7 +278,7 @@ fn a_capture_is_the_same_again_and_through_wrappers() {
     let copied = &bench.program("copied", "gcc", COPIED_WRAPPER);
     for before in [&script, masked, copied, "/usr/lib/ccache", "relative", ""] {
         let path = format!("{before}:/usr/bin:/bin");
-        let found = gcc::Gcc::find(&Host::with_path(&path)).unwrap();
+        let found = CCompiler::find(&Host::with_path(&path), Wanted::Gcc).unwrap();
         assert_eq!(found.cc.to_str(), Some(gcc.cc.as_str()), "{before}");
     }
     let path = format!("{script}:{masked}:{copied}:/bin:/usr/bin");
@@ -360,6 +373,8 @@ fn assert_owners(packages: &dpkg::Packages, nodes: &BTreeMap<String, Node>) {
         "libstdc++-",
         "libgcc-",
         "libc-dev-bin",
+        "libclang-common-",
+        "libobjc-",
     ];
     for package in owners.iter().filter(|name| name.contains("-dev")) {
         assert!(

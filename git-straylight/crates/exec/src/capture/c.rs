@@ -1,8 +1,14 @@
-//! Finds the machine's gcc and everything that belongs to it.
+//! Finds a C compiler of the machine and everything that belongs to it: gcc,
+//! clang, or a gcc for another machine.
 //!
 //! Where dpkg knows the compiler, its closure is the files of the packages
-//! that hold its parts. Elsewhere it is what gcc itself names: its own
+//! that hold its parts. Elsewhere it is what the compiler itself names: its own
 //! folders, the folders of its include list, and each part by its file name.
+//!
+//! clang has no start files and no C++ library: it uses gcc's, and so has those
+//! in its tree, but no gcc.
+
+mod find;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -11,14 +17,12 @@ use straylight_odb::LocalStore;
 
 use super::closure::{Closure, Stored};
 use super::dpkg::Packages;
+use super::elf::{self, Kind};
 use super::host::{Host, ask, tell};
 use super::libraries::add_libraries;
-use super::{CaptureError, CapturedGcc, elf};
-
-/// Programs that call a compiler and are not one.
-const WRAPPERS: [&str; 6] = [
-    "ccache", "distcc", "sccache", "icecc", "icecream", "colorgcc",
-];
+use super::{CaptureError, CapturedC};
+pub(super) use find::Wanted;
+use find::{Tool, is_elf_program};
 
 /// The parts of gcc that are found with `-print-prog-name`.
 const PROGRAMS: [&str; 6] = [
@@ -28,11 +32,6 @@ const PROGRAMS: [&str; 6] = [
     "lto1",
     "lto-wrapper",
     "g++-mapper-server",
-];
-
-/// The tools that gcc, or who archives its objects, runs by name.
-const TOOLS: [&str; 9] = [
-    "ar", "as", "ld", "nm", "objcopy", "objdump", "ranlib", "readelf", "strip",
 ];
 
 /// Files whose packages are the compiler's runtime, the C library with its
@@ -68,30 +67,53 @@ const OBJECTS: [&str; 12] = [
     "libstdc++.so.6",
 ];
 
-/// Headers whose packages are the C library's and the kernel's.
-const HEADERS: [&str; 2] = ["stdio.h", "linux/errno.h"];
+/// Headers whose packages are the compiler's, the C library's and the kernel's.
+const HEADERS: [&str; 3] = ["stddef.h", C_LIBRARY_HEADER, "linux/errno.h"];
+
+/// Lies in the last folder that a compiler for another machine may read: behind
+/// it come headers of this one.
+const C_LIBRARY_HEADER: &str = "stdio.h";
+
+/// Whose compiler it is: what it is called, and how it is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Family {
+    Gcc,
+    Clang,
+}
+
+impl Family {
+    fn program(self) -> &'static str {
+        match self {
+            Self::Gcc => "gcc",
+            Self::Clang => "clang",
+        }
+    }
+}
 
 /// A compiler on the machine, seen through links and wrappers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Gcc {
+pub(super) struct CCompiler {
+    family: Family,
+    /// What the names of its programs begin with: `aarch64-linux-gnu-`; nothing
+    /// if it is for this machine.
+    prefix: String,
     /// The real path of the C compiler.
     pub(super) cc: PathBuf,
-    /// The real path of the C++ compiler of the same build.
+    /// The path of the C++ compiler of the same build.
     pub(super) cxx: Option<PathBuf>,
-    /// The real path of the archiver.
+    /// The path of the archiver.
     pub(super) ar: PathBuf,
-    /// By the names that gcc and makefiles use.
-    tools: Vec<(&'static str, PathBuf)>,
+    tools: Vec<Tool>,
 }
 
 /// Where the list of the compiler's files comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Listing {
-    /// The package database if it knows the compiler, else gcc.
+    /// The package database if it knows the compiler, else the compiler.
     Best,
-    /// gcc, whatever else the machine knows.
+    /// The compiler, whatever else the machine knows.
     #[cfg(test)]
-    Gcc,
+    Compiler,
 }
 
 /// Captures the compiler that `host` has.
@@ -100,48 +122,18 @@ pub(super) enum Listing {
 /// [`CaptureError`].
 pub(super) fn capture(
     host: &Host,
+    wanted: Wanted<'_>,
     listing: Listing,
     store: &LocalStore,
-) -> Result<CapturedGcc, CaptureError> {
-    let gcc = Gcc::find(host)?;
+) -> Result<CapturedC, CaptureError> {
+    let compiler = CCompiler::find(host, wanted)?;
     let mut closure = Closure::new("/");
-    gcc.add_listed(&mut closure, listing)?;
-    add_libraries(&mut closure)?;
-    gcc.captured(closure.store(store)?)
+    compiler.add_listed(&mut closure, listing)?;
+    add_libraries(&mut closure, compiler.own_kind()?)?;
+    compiler.captured(closure.store(store)?)
 }
 
-impl Gcc {
-    /// Finds the first `gcc` on `PATH` that is one, and its tools.
-    ///
-    /// # Errors
-    /// [`CaptureError::NotFound`] for the compiler, the C library or binutils.
-    pub(super) fn find(host: &Host) -> Result<Self, CaptureError> {
-        let cc = Self::find_compiler(host)?;
-        let cxx = match sibling(&cc, "g++") {
-            Some(cxx) => real_compiler(&cxx, "cc1plus")?,
-            None => None,
-        };
-        let mut gcc = Self {
-            cc,
-            cxx,
-            ar: PathBuf::new(),
-            tools: Vec::new(),
-        };
-        // Debian's gcc only recommends a C library to compile against.
-        if gcc.part("file-name", "crt1.o")?.is_none() {
-            return Err(not_found("crt1.o", Host::cure_for_libc()));
-        }
-        for name in TOOLS {
-            let real = gcc.find_tool(host, name)?;
-            let real = real.ok_or_else(|| not_found(name, Host::cure("binutils")))?;
-            if name == "ar" {
-                gcc.ar.clone_from(&real);
-            }
-            gcc.tools.push((name, real));
-        }
-        Ok(gcc)
-    }
-
+impl CCompiler {
     /// Adds everything that belongs to the compiler, but the libraries of its
     /// programs.
     ///
@@ -161,11 +153,15 @@ impl Gcc {
     ///
     /// # Errors
     /// [`CaptureError`].
-    pub(super) fn captured(&self, stored: Stored) -> Result<CapturedGcc, CaptureError> {
-        let version = tell(&self.cc, &["-dumpfullversion"])?.trim().to_owned();
-        Ok(CapturedGcc {
+    pub(super) fn captured(&self, stored: Stored) -> Result<CapturedC, CaptureError> {
+        let question = match self.family {
+            Family::Gcc => "-dumpfullversion",
+            Family::Clang => "-dumpversion",
+        };
+        let version = tell(&self.cc, &[question])?;
+        Ok(CapturedC {
             digest: stored.digest,
-            version,
+            version: version.trim().to_owned(),
             cc: text(&self.cc)?,
             cxx: self.cxx.as_deref().map(text).transpose()?,
             ar: text(&self.ar)?,
@@ -174,27 +170,22 @@ impl Gcc {
         })
     }
 
-    fn find_compiler(host: &Host) -> Result<PathBuf, CaptureError> {
-        for candidate in host.programs("gcc") {
-            if let Some(real) = real_compiler(&candidate, "cc1")? {
-                return Ok(real);
-            }
+    /// Returns the machine that the programs of the tree are for, where that is
+    /// not the one that the compiler makes programs for.
+    fn own_kind(&self) -> Result<Option<Kind>, CaptureError> {
+        let failed = |source| CaptureError::io("read", &self.cc, source);
+        if self.prefix.is_empty() {
+            return Ok(None);
         }
-        Err(not_found("gcc", Host::cure("gcc")))
+        Ok(elf::read(&self.cc).map_err(failed)?.map(|elf| elf.kind))
     }
 
-    /// Prefers the tool that gcc was built with, then the one beside gcc.
-    fn find_tool(&self, host: &Host, tool: &str) -> Result<Option<PathBuf>, CaptureError> {
-        let told = PathBuf::from(tell(&self.cc, &[format!("-print-prog-name={tool}")])?.trim());
-        let beside = self.cc.parent().map(|folder| folder.join(tool));
-        let candidates = [told].into_iter().chain(beside).chain(host.programs(tool));
-        let mut real = candidates
-            .filter(|candidate| candidate.is_absolute())
-            .filter_map(|candidate| candidate.canonicalize().ok());
-        Ok(real.find(|real| is_elf_program(real)))
+    /// Returns the name that a program has which goes by `name` for this machine.
+    fn named(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
     }
 
-    /// Asks gcc for the path of one of its programs or files.
+    /// Asks the compiler for the path of one of its programs or files.
     fn part(&self, question: &str, name: &str) -> Result<Option<PathBuf>, CaptureError> {
         let answer = tell(&self.cc, &[format!("-print-{question}={name}")])?;
         let path = Path::new(answer.trim_end_matches('\n'));
@@ -207,7 +198,7 @@ impl Gcc {
         let files = match listing {
             Listing::Best => self.package_files()?,
             #[cfg(test)]
-            Listing::Gcc => None,
+            Listing::Compiler => None,
         };
         let Some(files) = files else {
             return self.add_folders(closure);
@@ -229,28 +220,33 @@ impl Gcc {
         }
         let mut parts = vec![self.cc.clone()];
         parts.extend(self.cxx.clone());
-        parts.extend(self.tools.iter().map(|(_, real)| real.clone()));
+        parts.extend(self.tools.iter().map(|tool| tool.real.clone()));
         for name in PROGRAMS {
             parts.extend(self.part("prog-name", name)?);
         }
         for name in LANDMARKS {
             parts.extend(self.part("file-name", name)?);
         }
-        for folder in self.include_folders(&self.cc, "c")? {
-            parts.extend(HEADERS.map(|header| folder.join(header)));
+        let folders = self.include_folders(&self.cc, "c")?;
+        for header in HEADERS {
+            let mut paths = folders.iter().map(|folder| folder.join(header));
+            parts.extend(paths.find(|path| path.exists()));
         }
         let parts: Vec<PathBuf> = parts.iter().filter_map(|p| p.canonicalize().ok()).collect();
         let owners = packages.owners(&parts)?;
         packages.files(&packages.closure(&owners)).map(Some)
     }
 
-    /// Adds what gcc names: whole folders where only it uses them.
+    /// Adds what the compiler names: whole folders where only it uses them.
     fn add_folders(&self, closure: &mut Closure) -> Result<(), CaptureError> {
         let mut folders = BTreeSet::new();
         for name in PROGRAMS {
             folders.extend(self.part("prog-name", name)?.and_then(parent));
         }
         folders.extend(self.part("file-name", "libgcc.a")?.and_then(parent));
+        if self.family == Family::Clang {
+            folders.insert(tell(&self.cc, &["-print-resource-dir"])?.trim().into());
+        }
         folders.extend(self.include_folders(&self.cc, "c")?);
         if let Some(cxx) = &self.cxx {
             folders.extend(self.include_folders(cxx, "c++")?);
@@ -291,31 +287,54 @@ impl Gcc {
     fn add_essentials(&self, closure: &mut Closure) -> Result<(), CaptureError> {
         let folder = Path::new("/usr/bin");
         closure.require(&self.cc)?;
-        let cpp = sibling(&self.cc, "cpp").and_then(|cpp| cpp.canonicalize().ok());
-        let cpp = cpp.filter(|cpp| is_elf_program(cpp));
-        for (tool, real) in &self.tools {
-            closure.require(real)?;
-            // gcc looks for its tools under their plain names.
-            closure.name(&folder.join(tool), real)?;
-        }
-        for (names, real) in [
-            (&["gcc", "cc"][..], Some(&self.cc)),
-            (&["g++", "c++"], self.cxx.as_ref()),
-            (&["cpp"], cpp.as_ref()),
-        ] {
-            if let Some(real) = real {
-                closure.require(real)?;
-                for name in names {
-                    closure.name(&folder.join(name), real)?;
-                }
+        for tool in &self.tools {
+            closure.require(&tool.real)?;
+            // gcc looks for its tools under their plain names, one for another
+            // machine in a folder of its own.
+            closure.name(&folder.join(self.named(tool.name)), &tool.real)?;
+            if let Some(told) = tool.told.as_ref().filter(|_| !self.prefix.is_empty()) {
+                closure.require(told)?;
             }
         }
+        closure.require(&self.ar)?;
+        for (names, program) in self.names() {
+            closure.require(&program)?;
+            for name in names {
+                closure.name(&folder.join(self.named(name)), &program)?;
+            }
+        }
+        if let Some(linker) = self.beside("ld.lld") {
+            closure.add(&linker)?;
+        }
         self.add_plugin(closure)
+    }
+
+    /// Returns the programs with the names that people call them by.
+    fn names(&self) -> Vec<(&'static [&'static str], PathBuf)> {
+        let cpp = self.sibling("cpp").and_then(|cpp| cpp.canonicalize().ok());
+        let cpp = cpp.filter(|cpp| self.family == Family::Gcc && is_elf_program(cpp));
+        let (cc, cxx): (&[&str], &[&str]) = match self.family {
+            Family::Gcc => (&["gcc", "cc"], &["g++", "c++"]),
+            Family::Clang => (&["clang", "cc"], &["clang++", "c++"]),
+        };
+        let programs = [
+            (cc, Some(self.cc.clone())),
+            (cxx, self.cxx.clone()),
+            (&["cpp"], cpp),
+        ];
+        let known = |(names, program): (_, Option<PathBuf>)| Some((names, program?));
+        programs.into_iter().filter_map(known).collect()
     }
 
     /// Adds the link through which `ar` and `nm` read objects of `-flto`, if
     /// it leads to this compiler and not to another one of the machine.
     fn add_plugin(&self, closure: &mut Closure) -> Result<(), CaptureError> {
+        if self.family == Family::Clang {
+            // The system's linker loads it from here.
+            let own = self.cc.parent().and_then(Path::parent);
+            let own = own.map(|folder| folder.join("lib/LLVMgold.so"));
+            return own.map_or(Ok(()), |own| closure.add(&own).map(drop));
+        }
         let link = Path::new("/usr/lib/bfd-plugins/liblto_plugin.so");
         let own = self.part("file-name", "liblto_plugin.so")?;
         let own = own.and_then(|own| own.canonicalize().ok());
@@ -325,7 +344,8 @@ impl Gcc {
         Ok(())
     }
 
-    /// Returns the folders of the `#include <…>` list of `compiler`.
+    /// Returns the folders of the `#include <…>` list of `compiler`, as far as
+    /// the C library's.
     fn include_folders(
         &self,
         compiler: &Path,
@@ -337,41 +357,15 @@ impl Gcc {
             .skip_while(|line| !line.starts_with("#include <...>"))
             .skip(1)
             .take_while(|line| !line.starts_with("End of search list"));
-        Ok(list.map(|line| PathBuf::from(line.trim())).collect())
+        let mut folders: Vec<_> = list.map(|line| PathBuf::from(line.trim())).collect();
+        let mut last = folders
+            .iter()
+            .map(|folder| folder.join(C_LIBRARY_HEADER).exists());
+        if let Some(last) = last.position(|is_last| is_last) {
+            folders.truncate(last + 1);
+        }
+        Ok(folders)
     }
-}
-
-fn not_found(program: &str, cure: String) -> CaptureError {
-    CaptureError::NotFound {
-        program: program.to_owned(),
-        cure,
-    }
-}
-
-/// Follows `candidate` to a compiler that has the pass `pass`; `None` if it is
-/// a wrapper, a script, or another compiler under this name.
-fn real_compiler(candidate: &Path, pass: &str) -> Result<Option<PathBuf>, CaptureError> {
-    let Ok(real) = candidate.canonicalize() else {
-        return Ok(None);
-    };
-    let name = real.file_name().unwrap_or_default();
-    if WRAPPERS.iter().any(|wrapper| name == *wrapper) || !is_elf_program(&real) {
-        return Ok(None);
-    }
-    let answer = ask(&real, &[format!("-print-prog-name={pass}")])?;
-    let pass = Path::new(answer.stdout.trim());
-    Ok((answer.success && pass.is_absolute() && pass.exists()).then_some(real))
-}
-
-fn is_elf_program(path: &Path) -> bool {
-    elf::read(path).is_ok_and(|elf| elf.is_some())
-}
-
-/// Returns the program of the same build: `…-gcc-12` has `…-g++-12` beside it.
-fn sibling(cc: &Path, program: &str) -> Option<PathBuf> {
-    let name = cc.file_name()?.to_str()?;
-    let (before, after) = name.rsplit_once("gcc")?;
-    Some(cc.with_file_name(format!("{before}{program}{after}")))
 }
 
 fn parent(path: PathBuf) -> Option<PathBuf> {
