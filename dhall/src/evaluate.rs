@@ -30,6 +30,7 @@ pub(crate) struct Machine {
     /// Where the last evaluation that was given up was, in each text: the
     /// innermost expressions.
     stopped: RefCell<Vec<Span>>,
+    deceived: Cell<bool>,
 }
 
 /// The result of evaluating something.
@@ -41,6 +42,7 @@ impl Machine {
             budget: Budget::new(limits),
             fresh: Cell::new(1 << 31),
             stopped: RefCell::default(),
+            deceived: Cell::new(false),
         }
     }
 
@@ -54,6 +56,19 @@ impl Machine {
             stopped.push(span);
         }
         stop
+    }
+
+    /// Notes that something was believed that is not so.
+    #[cold]
+    fn doubt(&self, stop: Stop) {
+        let is_wrong = stop == Stop::IllTyped;
+        self.deceived.set(self.deceived.get() || is_wrong);
+    }
+
+    /// Returns whether it was believed of an import that it is well typed, and
+    /// it is not: whatever was made of it is void.
+    pub(crate) fn is_deceived(&self) -> bool {
+        self.deceived.get()
     }
 
     /// Forgets where evaluations were given up before.
@@ -80,6 +95,7 @@ impl Machine {
         let thunk = match lazy {
             Lazy::Now(value) => return Ok(value.clone()),
             Lazy::Later(thunk) => thunk,
+            Lazy::Part(part) => return part.force(self).inspect_err(|stop| self.doubt(*stop)),
         };
         if let Some(value) = thunk.get() {
             return Ok(value.clone());

@@ -87,34 +87,51 @@ impl Evaluator {
         &self,
         location: &Location,
         source: &Arc<str>,
-        check: impl FnOnce(&Machine, &Val) -> Result<(), Box<Problem>> + Send,
+        check: impl Fn(&Machine, &Val) -> Result<(), Box<Problem>> + Send + Sync,
     ) -> Result<Evaluated, Error> {
         on_stack(self.limits, location, || {
             let machine = Machine::new(self.limits);
-            let mut resolver = Resolver::new(&machine, &*self.importer, &self.cache);
-            let loaded = resolver.load(location, source)?;
-            let origin = Arc::new(Origin {
-                location: location.clone(),
-                text: Arc::clone(source),
-                span: loaded.span,
-            });
-            let embedded = &loaded.embedded;
-            check(&machine, &embedded.ty)
-                .map_err(|problem| Error::new(location, source, problem))?;
-            machine.begin();
-            for value in [&embedded.value, &embedded.ty] {
-                force_all(&machine, value).map_err(|stop| origin.stopped(&machine, stop))?;
+            let resolver = Resolver::new(&machine, &*self.importer, &self.cache).believing();
+            let evaluated = self.evaluate_with(resolver, location, source, &check);
+            if !machine.is_deceived() {
+                return evaluated;
             }
-            let value = |value: &Val| Value {
-                value: value.clone(),
-                limits: self.limits,
-                origin: Arc::clone(&origin),
-            };
-            Ok(Evaluated {
-                value: value(&embedded.value),
-                ty: value(&embedded.ty),
-                imports: loaded.imports.into_iter().collect(),
-            })
+            let machine = Machine::new(self.limits);
+            let cache = Cache::default();
+            let resolver = Resolver::new(&machine, &*self.importer, &cache);
+            self.evaluate_with(resolver, location, source, &check)
+        })
+    }
+
+    fn evaluate_with(
+        &self,
+        mut resolver: Resolver<'_>,
+        location: &Location,
+        source: &Arc<str>,
+        check: impl Fn(&Machine, &Val) -> Result<(), Box<Problem>>,
+    ) -> Result<Evaluated, Error> {
+        let machine = resolver.machine();
+        let loaded = resolver.load(location, source)?;
+        let origin = Arc::new(Origin {
+            location: location.clone(),
+            text: Arc::clone(source),
+            span: loaded.span,
+        });
+        let embedded = &loaded.embedded;
+        check(machine, &embedded.ty).map_err(|problem| Error::new(location, source, problem))?;
+        machine.begin();
+        for value in [&embedded.value, &embedded.ty] {
+            force_all(machine, value).map_err(|stop| origin.stopped(machine, stop))?;
+        }
+        let value = |value: &Val| Value {
+            value: value.clone(),
+            limits: self.limits,
+            origin: Arc::clone(&origin),
+        };
+        Ok(Evaluated {
+            value: value(&embedded.value),
+            ty: value(&embedded.ty),
+            imports: loaded.imports.into_iter().collect(),
         })
     }
 }

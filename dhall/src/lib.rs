@@ -164,6 +164,7 @@ mod memory;
 mod number;
 mod operate;
 mod parse;
+mod part;
 mod print;
 mod problem;
 mod quote;

@@ -35,6 +35,12 @@ pub fn lookup(url: &str, sha256: &[u8; 32]) -> Option<&'static [u8]> {
     found.map(|file| file.bytes)
 }
 
+/// Returns whether this is the hash of a release.
+pub(crate) fn is_released(sha256: &[u8; 32]) -> bool {
+    let sha256 = data_encoding::HEXLOWER.encode(sha256);
+    files().iter().any(|file| file.sha256 == sha256)
+}
+
 /// Returns the newest release of a URL.
 ///
 /// ```

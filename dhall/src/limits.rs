@@ -69,6 +69,10 @@ pub enum Stop {
     /// All that the program holds is more than it may be.
     #[error("this needs more memory than it may have")]
     OutOfMemory,
+    /// A pinned import, which was said to have been checked before, is not
+    /// well typed. An evaluation that finds this out begins again.
+    #[error("something that is imported is not well typed, and was noted to be")]
+    IllTyped,
     /// The operating system did not give a thread.
     #[error("cannot start a thread to evaluate on")]
     NoThread,

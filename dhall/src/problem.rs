@@ -32,6 +32,8 @@ pub(crate) struct Problem {
     pub(crate) context: Vec<(Span, String)>,
     pub(crate) notes: Vec<String>,
     pub(crate) hint: Option<String>,
+    /// Why an evaluation was given up, if that is what is wrong.
+    pub(crate) stop: Option<Stop>,
 }
 
 impl Problem {
@@ -44,6 +46,7 @@ impl Problem {
             context: Vec::new(),
             notes: Vec::new(),
             hint: None,
+            stop: None,
         })
     }
 
@@ -87,9 +90,11 @@ impl Problem {
     pub(crate) fn stopped(span: Span, stop: Stop) -> Box<Self> {
         let kind = match stop {
             Stop::NoThread => ErrorKind::Unavailable,
+            Stop::IllTyped => ErrorKind::Wrong,
             _ => ErrorKind::Exhausted,
         };
-        let problem = Self::new(span, stop.to_string()).kind(kind);
+        let mut problem = Self::new(span, stop.to_string()).kind(kind);
+        problem.stop = Some(stop);
         match stop {
             Stop::TooDeep => problem.hint("make it less nested: bind parts of it with `let`"),
             Stop::TooLong => {
@@ -97,6 +102,7 @@ impl Problem {
             }
             Stop::TooLarge => problem.hint("look for a value that doubles at each step of a fold"),
             Stop::OutOfMemory => problem.hint("keep less: fewer items, or shorter texts"),
+            Stop::IllTyped => problem.hint("remove the notes of what was checked from the cache"),
             Stop::NoThread => problem.hint("check the limits on processes and memory"),
         }
     }

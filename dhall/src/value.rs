@@ -13,6 +13,7 @@ use crate::environment::Env;
 use crate::evaluate::{Evaluated, Machine};
 use crate::memory::Weigh;
 use crate::number::{Integer, Natural};
+use crate::part::Part;
 use crate::rope::{List, Text};
 use crate::scope::Name;
 use crate::shared::Shared;
@@ -170,6 +171,8 @@ pub(crate) struct Inject {
 pub(crate) enum Lazy {
     Now(Val),
     Later(Shared<Thunk>),
+    /// Is still bytes.
+    Part(Shared<Part>),
 }
 
 /// An expression to evaluate at most once (by each thread).
@@ -233,6 +236,7 @@ impl Lazy {
         match self {
             Self::Now(value) => Some(value),
             Self::Later(thunk) => thunk.get(),
+            Self::Part(part) => part.get(),
         }
     }
 
@@ -241,6 +245,7 @@ impl Lazy {
         match (self, other) {
             (Self::Later(a), Self::Later(b)) => a.same(b),
             (Self::Now(a), Self::Now(b)) => a.same(b),
+            (Self::Part(a), Self::Part(b)) => a.same(b),
             _ => false,
         }
     }

@@ -5,6 +5,12 @@
 //! verified whenever they are read, and replaced as a whole: a reader sees an
 //! old entry, a new one or none. The cache never fails an evaluation; what is
 //! wrong with it is kept as [`CacheWarning`]s.
+//!
+//! The user's cache also has a folder of our own, with an empty file for each
+//! entry that was found to be well typed: `straylight-dhall/checked-<version
+//! of this crate>/1220<sha256>`. Whoever can write there can make a program
+//! that imports an entry pass although a field of it that the program does not
+//! use has no type; see [`Importer::is_checked`]. Nothing else is believed.
 
 use std::ffi::OsString;
 use std::fs;
@@ -23,8 +29,14 @@ use crate::location::Location;
 pub struct DiskCache {
     /// Where entries are looked for, and written to the first that lets us.
     folders: Vec<PathBuf>,
+    /// Where it is noted what was checked, in the same way.
+    notes: Vec<PathBuf>,
     warnings: Mutex<Vec<CacheWarning>>,
 }
+
+/// The folder of notes, below that of the user's caches: what another version
+/// has checked is not known to be right for this one.
+const NOTES: &str = concat!("straylight-dhall/checked-", env!("CARGO_PKG_VERSION"));
 
 /// What is wrong with a cache. Nothing depends on it but time.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -54,15 +66,17 @@ pub enum CacheWarning {
 }
 
 impl DiskCache {
-    /// Returns the cache in a folder. It is made when there is an entry.
+    /// Returns the cache in a folder. It is made when there is an entry. It is
+    /// not noted which entries were checked.
     #[must_use]
     pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Self::in_folders(vec![folder.into()])
+        Self::in_folders(vec![folder.into()], Vec::new())
     }
 
     /// Returns the cache that the standard says for these environment
     /// variables: `$XDG_CACHE_HOME/dhall`, else `~/.cache/dhall`. `None` if
-    /// they name no absolute folder.
+    /// they name no absolute folder. What was checked is noted in
+    /// `straylight-dhall`, beside `dhall`.
     #[must_use]
     pub fn of_user(variable: impl Fn(&str) -> Option<OsString>) -> Option<Self> {
         let home = if cfg!(windows) {
@@ -71,18 +85,19 @@ impl DiskCache {
             variable("HOME").map(|home| PathBuf::from(home).join(".cache"))
         };
         let caches = [variable("XDG_CACHE_HOME").map(PathBuf::from), home];
-        let folders: Vec<_> = caches
+        let caches: Vec<_> = caches
             .into_iter()
             .flatten()
             .filter(|cache| cache.is_absolute())
-            .map(|cache| cache.join("dhall"))
             .collect();
-        (!folders.is_empty()).then(|| Self::in_folders(folders))
+        let within = |name| caches.iter().map(|cache| cache.join(name)).collect();
+        (!caches.is_empty()).then(|| Self::in_folders(within("dhall"), within(NOTES)))
     }
 
-    fn in_folders(folders: Vec<PathBuf>) -> Self {
+    fn in_folders(folders: Vec<PathBuf>, notes: Vec<PathBuf>) -> Self {
         Self {
             folders,
+            notes,
             warnings: Mutex::default(),
         }
     }
@@ -149,6 +164,23 @@ impl Importer for DiskCache {
             }
         }
     }
+
+    fn is_checked(&self, sha256: &[u8; 32]) -> bool {
+        let name = entry_name(sha256);
+        self.notes.iter().any(|folder| folder.join(&name).is_file())
+    }
+
+    fn note_checked(&self, sha256: &[u8; 32]) {
+        let name = entry_name(sha256);
+        // A cache that cannot be written to has been warned of.
+        let _ = self.notes.iter().find(|folder| note(folder, &name).is_ok());
+    }
+}
+
+/// Makes an empty file.
+fn note(folder: &Path, name: &str) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    fs::File::create(folder.join(name)).map(drop)
 }
 
 fn entry_name(sha256: &[u8; 32]) -> String {

@@ -24,8 +24,9 @@ pub(super) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
     if metadata.len() > LARGEST {
         return Err(io::Error::from(io::ErrorKind::FileTooLarge));
     }
-    // It may grow while it is read.
-    let mut bytes = Vec::new();
+    // It may grow while it is read. One byte more than it has tells its end.
+    let length = usize::try_from(metadata.len()).unwrap_or_default();
+    let mut bytes = Vec::with_capacity(length + 1);
     fs::File::open(path)?
         .take(LARGEST + 1)
         .read_to_end(&mut bytes)?;

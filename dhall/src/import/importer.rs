@@ -61,6 +61,19 @@ pub trait Importer: Send + Sync {
     /// Offers the binary form of a pinned import, whose sha256 was checked.
     fn store(&self, _sha256: &[u8; 32], _normal_form: &[u8]) {}
 
+    /// Returns whether the normal form of this sha256 was checked before, by
+    /// [`Importer::note_checked`].
+    ///
+    /// What only a program's unused fields would say is then not found out
+    /// again: what a program uses is checked whatever this returns. `false` is
+    /// always right.
+    fn is_checked(&self, _sha256: &[u8; 32]) -> bool {
+        false
+    }
+
+    /// Offers to remember that the normal form of this sha256 is well typed.
+    fn note_checked(&self, _sha256: &[u8; 32]) {}
+
     /// Returns where the user's headers for hosts may be, as the standard's
     /// `env:DHALL_HEADERS`; the first that is there counts. By default, none.
     ///
@@ -238,6 +251,11 @@ impl Importer for EmbeddedLibrary {
         };
         Ok(library::lookup(url, &sha256).map(Arc::from))
     }
+
+    /// Every release was checked before it was released, and is by a test.
+    fn is_checked(&self, sha256: &[u8; 32]) -> bool {
+        library::is_released(sha256)
+    }
 }
 
 /// Several importers, asked in order until one has the location.
@@ -285,6 +303,16 @@ impl Importer for Chain {
     fn store(&self, sha256: &[u8; 32], normal_form: &[u8]) {
         for importer in &self.0 {
             importer.store(sha256, normal_form);
+        }
+    }
+
+    fn is_checked(&self, sha256: &[u8; 32]) -> bool {
+        self.0.iter().any(|importer| importer.is_checked(sha256))
+    }
+
+    fn note_checked(&self, sha256: &[u8; 32]) {
+        for importer in &self.0 {
+            importer.note_checked(sha256);
         }
     }
 

@@ -72,6 +72,9 @@ pub(crate) struct Resolver<'a> {
     active: Vec<(Location, Headers)>,
     /// What is kept to write down what was resolved, if that is asked for.
     trail: Option<Trail>,
+    /// Whether what the importer says was checked is checked only as far as it
+    /// is looked at.
+    pub(super) believing: bool,
 }
 
 /// Which text imports what, of the imports that were there.
@@ -114,7 +117,21 @@ impl<'a> Resolver<'a> {
             loader: Loader::new(),
             active: Vec::new(),
             trail: None,
+            believing: false,
         }
+    }
+
+    /// Makes imports that were checked before be checked only as far as they
+    /// are looked at. If the machine [is deceived](Machine::is_deceived) then,
+    /// neither the result nor the cache may be used.
+    pub(crate) fn believing(mut self) -> Self {
+        self.believing = true;
+        self
+    }
+
+    /// Returns what it evaluates with.
+    pub(crate) fn machine(&self) -> &'a Machine {
+        self.machine
     }
 
     /// Keeps the trees of what is imported, and who imports it. The cache must
@@ -359,7 +376,7 @@ impl<'a> Resolver<'a> {
         let Some(bytes) = cached.filter(|bytes| sha256(bytes) == hash) else {
             return Ok(None);
         };
-        let loaded = self.load_binary(location, &bytes);
+        let loaded = self.load_binary(location, &bytes, &hash);
         let loaded = loaded.map_err(|failure| imported(failure, source, span))?;
         Ok(Some(Arc::new(loaded)))
     }

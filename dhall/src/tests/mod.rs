@@ -1,6 +1,7 @@
 //! Tests of the language as a whole.
 
 mod acceptance;
+mod checked;
 mod diff;
 mod files;
 mod fold;

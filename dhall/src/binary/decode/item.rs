@@ -136,11 +136,12 @@ impl<'a> Decoder<'a> {
     }
 
     pub(super) fn intern(&mut self, text: &str) -> Name {
-        if let Some(known) = self.names.get(text) {
+        let names = &mut self.repeated.names;
+        if let Some(known) = names.get(text) {
             return Name::clone(known);
         }
         let name = Name::from(text);
-        self.names.insert(Name::clone(&name));
+        names.insert(Name::clone(&name));
         name
     }
 

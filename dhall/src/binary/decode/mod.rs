@@ -1,10 +1,15 @@
 //! Bytes to expressions.
 
+mod extent;
 mod import;
 mod item;
 mod literal;
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use std::collections::hash_map::Entry;
+use std::hash::Hasher as _;
+use std::ops::Range;
+
+use rustc_hash::{FxHashMap, FxHashSet, FxHasher};
 
 use crate::binary::decode::item::Left;
 use crate::binary::{major, tag};
@@ -12,6 +17,8 @@ use crate::builtin::{Builtin, Const};
 use crate::limits::check_stack;
 use crate::scope::{Name, Scope, underscore};
 use crate::syntax::{Binding, Expr, Kind, Op, Span, Step, Var};
+
+pub(crate) use extent::record_extents;
 
 /// Why bytes are not an expression, and where.
 #[derive(Debug, thiserror::Error)]
@@ -25,15 +32,24 @@ type Decoded<T> = Result<T, DecodeProblem>;
 
 /// Decodes the binary form of one expression.
 pub(crate) fn decode(bytes: &[u8]) -> Decoded<Expr> {
+    decode_part(bytes, 0..bytes.len(), &mut Repeated::default())
+}
+
+/// Decodes a closed expression that is somewhere in `bytes`. Nodes are shared
+/// with what was decoded of the same bytes with the same `repeated`.
+pub(crate) fn decode_part(
+    bytes: &[u8],
+    part: Range<usize>,
+    repeated: &mut Repeated,
+) -> Decoded<Expr> {
     let mut decoder = Decoder {
-        bytes,
-        at: 0,
+        bytes: &bytes[..part.end],
+        at: part.start,
         scope: Scope::default(),
-        closed: FxHashMap::default(),
-        names: FxHashSet::default(),
+        repeated,
     };
     let expression = decoder.expression()?;
-    if decoder.at != bytes.len() {
+    if decoder.at != part.end {
         return decoder.fail("there are bytes after the expression");
     }
     Ok(expression)
@@ -43,9 +59,16 @@ struct Decoder<'a> {
     bytes: &'a [u8],
     at: usize,
     scope: Scope,
-    /// Closed expressions by their bytes: a normal form repeats its types, and
-    /// what is one node is checked and evaluated once.
-    closed: FxHashMap<&'a [u8], Expr>,
+    repeated: &'a mut Repeated,
+}
+
+/// What occurs in some bytes, and may occur in them again.
+#[derive(Debug, Default)]
+pub(crate) struct Repeated {
+    /// Closed expressions by the hash of their bytes, with where they are: a
+    /// normal form repeats its types, and what is one node is checked and
+    /// evaluated once.
+    closed: FxHashMap<u64, (Range<usize>, Expr)>,
     names: FxHashSet<Name>,
 }
 
@@ -94,7 +117,19 @@ impl<'a> Decoder<'a> {
         if !expression.is_closed() || bytes.len() > SHARED {
             return expression;
         }
-        self.closed.entry(bytes).or_insert(expression).clone()
+        let mut hasher = FxHasher::default();
+        hasher.write(bytes);
+        match self.repeated.closed.entry(hasher.finish()) {
+            Entry::Vacant(entry) => {
+                entry.insert((start..self.at, expression.clone()));
+                expression
+            }
+            Entry::Occupied(known) => match known.get() {
+                (at, known) if self.bytes.get(at.clone()) == Some(bytes) => known.clone(),
+                // Two hashes that are equal by chance cost time, and no more.
+                _ => expression,
+            },
+        }
     }
 
     fn variable(&self, name: Name, index: u64) -> Kind {
