@@ -18,6 +18,7 @@ mod kill;
 mod libgit2;
 mod lua;
 mod pin;
+mod profile;
 mod query;
 mod rust;
 mod srcs;

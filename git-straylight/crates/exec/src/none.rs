@@ -61,6 +61,7 @@ impl Executor for PlainExecutor {
         if cancellation.is_cancelled() {
             return Ok(Outcome::cancelled());
         }
+        let called = Instant::now();
         let mut staged = self.session.folder()?;
         staged.stage(&self.store, request, Placing::Copy)?;
         let variables = &request.command.environment_variables;
@@ -81,7 +82,9 @@ impl Executor for PlainExecutor {
                 .map_err(ExecError::sandbox("wait for its command"))?,
             Err(error) => not_started(&request.command.arguments[0], &error),
         };
+        outcome.usage.staging = start - called;
         outcome.usage.wall = start.elapsed();
+        let ended = Instant::now();
         if matches!(outcome.status, Status::Exited(_) | Status::Signaled(_)) {
             let Collected {
                 outputs,
@@ -96,6 +99,7 @@ impl Executor for PlainExecutor {
                 rejected,
                 ..outcome
             };
+            outcome.usage.collecting = ended.elapsed();
         }
         Ok(outcome)
     }
