@@ -7,6 +7,7 @@
 mod commands;
 mod diagram;
 mod error;
+mod profile;
 mod setup;
 mod ui;
 

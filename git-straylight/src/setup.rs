@@ -9,12 +9,12 @@ use straylight_build::cache::{self, WorkTreeRecord};
 use straylight_build::claims::{Belief, Claims, LocalClaims, SameIsolation};
 use straylight_build::git_tree::GitTree;
 use straylight_build::materialize::{Materializer, OUTPUT_FOLDER};
-use straylight_build::observer::Silent;
+use straylight_build::observer::{Both, Silent};
 use straylight_build::state::State;
 use straylight_build::tree::SourceTree;
 use straylight_build::work_tree::WorkTree;
 use straylight_build::{
-    Builder, GraphFile, Mode, Options, PackagePath, Reference, Services, Triple,
+    Builder, GraphFile, Mode, Options, PackagePath, Reference, Report, Services, Triple,
 };
 use straylight_dhall::{Chain, DiskCache, EmbeddedLibrary, Importer};
 use straylight_exec::{Cancellation, Executor, NamespaceExecutor, PlainExecutor};
@@ -22,6 +22,7 @@ use straylight_odb::repo::{Commit, Repository};
 use straylight_odb::{LocalStore, Sha256};
 
 use crate::error::{CommandError, Result};
+use crate::profile::Profile;
 use crate::ui::Progress;
 
 /// The isolation that builds have unless they are told otherwise.
@@ -196,6 +197,9 @@ pub(crate) struct BuildArgs {
     /// Build this revision, from git's objects, without a checkout.
     #[arg(long, value_name = "REV")]
     pub(crate) at: Option<String>,
+    /// Write where the time went to this file, which Perfetto opens.
+    #[arg(long, value_name = "FILE")]
+    profile: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) how: HowArgs,
 }
@@ -246,6 +250,7 @@ pub(crate) struct Setup {
     pub(crate) builder: Builder,
     pub(crate) services: Services,
     pub(crate) progress: Arc<Progress>,
+    profile: Option<Arc<Profile>>,
     pub(crate) state: Arc<State>,
     /// The commit whose objects are built, if it is not the work tree.
     pub(crate) commit: Option<Commit>,
@@ -254,15 +259,19 @@ pub(crate) struct Setup {
 impl Setup {
     /// Prepares a build of the work tree, or of `--at`.
     pub(crate) fn new(workspace: &Workspace, args: &BuildArgs) -> Result<Self> {
+        let profile = args.profile.as_deref().map(Profile::new).map(Arc::new);
+        if let Some(profile) = &profile {
+            profile.phase("open");
+        }
         let state = workspace.state();
         match &args.at {
             None => {
                 let tree = workspace.work_tree(&state)?;
-                Self::with_tree(workspace, tree, state, None, &args.how)
+                Self::with_tree(workspace, (tree, state, None), profile, &args.how)
             }
             Some(revision) => {
                 let commit = workspace.commit(revision)?;
-                Self::of_commit(workspace, commit, state, &args.how)
+                Self::of_commit(workspace, commit, state, profile, &args.how)
             }
         }
     }
@@ -272,17 +281,18 @@ impl Setup {
         workspace: &Workspace,
         commit: Commit,
         state: Arc<State>,
+        profile: Option<Arc<Profile>>,
         how: &HowArgs,
     ) -> Result<Self> {
         let tree = workspace.git_tree(&commit, &state);
-        Self::with_tree(workspace, Arc::new(tree), state, Some(commit), how)
+        let sources = (Arc::new(tree) as _, state, Some(commit));
+        Self::with_tree(workspace, sources, profile, how)
     }
 
     fn with_tree(
         workspace: &Workspace,
-        tree: Arc<dyn SourceTree>,
-        state: Arc<State>,
-        commit: Option<Commit>,
+        (tree, state, commit): (Arc<dyn SourceTree>, Arc<State>, Option<Commit>),
+        profile: Option<Arc<Profile>>,
         how: &HowArgs,
     ) -> Result<Self> {
         let executor = how.executor(&workspace.store)?;
@@ -298,7 +308,12 @@ impl Setup {
                 executor.description().isolation.as_str().to_owned(),
             )),
             executor: Some(executor),
-            observer: Arc::clone(&progress) as _,
+            observer: match &profile {
+                None => Arc::clone(&progress) as _,
+                Some(profile) => {
+                    Arc::new(Both(Arc::clone(&progress) as _, Arc::clone(profile) as _))
+                }
+            },
             cancellation,
         };
         let mut builder = Builder::new(services.clone(), how.options(), pinned_imports())?;
@@ -310,9 +325,17 @@ impl Setup {
             builder,
             services,
             progress,
+            profile,
             state,
             commit,
         })
+    }
+
+    /// Notes in the profile, if there is one, what is done next.
+    pub(crate) fn phase(&self, name: &'static str) {
+        if let Some(profile) = &self.profile {
+            profile.phase(name);
+        }
     }
 
     /// Returns where outputs go: `straylight-out`, below it for a commit.
@@ -330,10 +353,15 @@ impl Setup {
     }
 
     /// Ends a build: the progress line goes, the memory stays.
-    pub(crate) fn finish(&self) -> Result<()> {
+    pub(crate) fn finish(&self, report: &Report) -> Result<()> {
         self.progress.clear();
+        self.phase("save");
         self.builder.save()?;
-        Ok(self.state.save()?)
+        self.state.save()?;
+        match &self.profile {
+            Some(profile) => profile.write(report),
+            None => Ok(()),
+        }
     }
 }
 

@@ -220,7 +220,7 @@ impl Observer for Progress {
     fn event(&self, event: Event<'_>) {
         let mut state = self.state();
         match event {
-            Event::Started { label, step } => {
+            Event::Started { label, step, .. } => {
                 state.started += 1;
                 let number = state.started;
                 state.running.insert(number, format!("{label}: {step}"));
@@ -229,9 +229,11 @@ impl Observer for Progress {
                 label,
                 step,
                 succeeded,
-                wall,
+                usage,
                 stderr,
+                ..
             } => {
+                let wall = usage.wall;
                 let name = format!("{label}: {step}");
                 let number = state.running.iter().find(|(_, running)| **running == name);
                 if let Some(number) = number.map(|(number, _)| *number) {
@@ -252,6 +254,7 @@ impl Observer for Progress {
                 }
             }
             Event::Reused { .. } => state.reused += 1,
+            Event::Wanted { .. } | Event::Worked { .. } => return,
             Event::Warning {
                 place,
                 message: text,

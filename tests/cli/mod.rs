@@ -19,6 +19,7 @@ mod kill;
 mod libgit2;
 mod lua;
 mod pin;
+mod profile;
 mod query;
 mod rust;
 mod srcs;

@@ -65,6 +65,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         &workspace,
         commit.clone(),
         Arc::new(State::forgetful()),
+        None,
         &args.how,
     )?;
     let labels = setup.builder.select(&references)?;

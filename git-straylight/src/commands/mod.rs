@@ -128,7 +128,7 @@ pub(crate) fn stop_on_signals(cancellation: &Cancellation) -> Result<()> {
 
 /// Ends a build: shows its failures and returns the exit code.
 pub(crate) fn conclude(setup: &Setup, report: &Report) -> Result<ExitCode> {
-    setup.finish()?;
+    setup.finish(report)?;
     if setup.services.cancellation.is_cancelled() {
         ui::message("interrupted");
         return Ok(ExitCode::from(Kind::Interrupted as u8));

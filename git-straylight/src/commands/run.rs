@@ -27,6 +27,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let workspace = Workspace::open()?;
     let references = workspace.references(std::slice::from_ref(&args.label))?;
     let setup = Setup::new(&workspace, &args.build)?;
+    setup.phase("select");
     let labels = setup.builder.select(&references)?;
     let [label] = &labels[..] else {
         return Err(
@@ -35,6 +36,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         );
     };
     let materializer = setup.materializer(&workspace)?;
+    setup.phase("build");
     let report = setup
         .builder
         .build(&labels, Wanted::Programs, Some(&materializer));

@@ -13,6 +13,7 @@ use crate::configuration::{Configuration, Triple};
 use crate::error::{BuildError, BuildResult};
 use crate::files::ReadFile;
 use crate::label::{Label, PackagePath, Reference};
+use crate::observer::{Event, Work};
 use crate::package::{Names, Package};
 use crate::perform::{self, ActionResult};
 use crate::root::{self, Root};
@@ -254,7 +255,8 @@ impl Key for PackageKey {
 
     async fn compute(&self, ctx: &Context) -> Self::Value {
         let session = ctx.data::<Arc<Session>>();
-        let package = Package::load(&session.files, &session.evaluator, &self.0)?;
+        let load = || Package::load(&session.files, &session.evaluator, &self.0);
+        let package = session.timed(Work::Evaluate(&self.0), load)?;
         let files = package.files().iter().map(|path| FileKey(path.clone()));
         let files: Vec<FileKey> = files.collect();
         for file in ctx.join(&files).await {
@@ -286,7 +288,9 @@ impl Key for TargetKey {
     async fn compute(&self, ctx: &Context) -> Self::Value {
         let package = PackageKey(self.label.package().clone());
         let package = flatten(ctx.compute(&package).await)?;
-        let declared = Declared::new(package, self.label.clone(), self.configuration)?;
+        let session = ctx.data::<Arc<Session>>();
+        let declare = || Declared::new(package, self.label.clone(), self.configuration);
+        let declared = session.timed(Work::Analyse(&self.label), declare)?;
         let mut mentions = declared.target.mentions();
         mentions.sort();
         mentions.dedup();
@@ -300,7 +304,6 @@ impl Key for TargetKey {
                 targets.insert(mention, target);
             }
         }
-        let session = ctx.data::<Arc<Session>>();
         let analysed = Analysed::new(declared, targets);
         analysed
             .warnings()
@@ -364,8 +367,9 @@ impl Key for SourceKey {
         let tree = &session.tree;
         let signature = tree.file_signature(&self.0);
         let tracking = tree.tracking_signature();
+        let store = || tree.store(&self.0, session.distrusts_store);
         Ok(Arc::new(Source {
-            file: tree.store(&self.0, session.distrusts_store)?,
+            file: session.timed(Work::Source(&self.0), store)?,
             tracked: tree.is_tracked(&self.0)?,
             signature,
             tracking,
@@ -382,14 +386,16 @@ impl Key for ActionKey {
     type Value = BuildResult<Arc<ActionResult>>;
 
     async fn compute(&self, ctx: &Context) -> Self::Value {
+        let session = ctx.data::<Arc<Session>>();
+        let label = &self.label;
+        session.services.observer.event(Event::Wanted { label });
         let target = TargetKey {
-            label: self.label.clone(),
+            label: label.clone(),
             configuration: self.configuration,
         };
         let analysed = flatten(ctx.compute(&target).await)?;
         let result = perform::perform(ctx, &analysed, self).await?;
-        ctx.data::<Arc<Session>>()
-            .note(self, &result.step, result.action);
+        session.note(self, &result.step, result.action);
         Ok(Arc::new(result))
     }
 

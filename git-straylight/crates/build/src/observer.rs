@@ -1,20 +1,41 @@
 //! What a build tells while it runs.
 
 use std::fmt;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::Instant;
+
+use straylight_exec::{Status, Usage};
+use straylight_odb::Digest;
 
 use crate::error::Place;
-use crate::label::Label;
+use crate::label::{Label, PackagePath};
 
 /// Something that happened. Events come from several threads.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub enum Event<'a> {
+    /// The result of one more step is needed: it will be reused, or run.
+    Wanted {
+        /// The target.
+        label: &'a Label,
+    },
+    /// A stretch of the builder's own work is over. It was done by the thread
+    /// that tells it.
+    Worked {
+        /// What was done.
+        work: Work<'a>,
+        /// When it started.
+        start: Instant,
+        /// When it ended.
+        end: Instant,
+    },
     /// A command is run.
     Started {
         /// The target.
         label: &'a Label,
         /// Which step.
         step: &'a str,
+        /// The action's digest.
+        action: &'a Digest,
     },
     /// A command has ended.
     Finished {
@@ -22,10 +43,14 @@ pub enum Event<'a> {
         label: &'a Label,
         /// Which step.
         step: &'a str,
+        /// The action's digest.
+        action: &'a Digest,
         /// Whether it did what was declared.
         succeeded: bool,
-        /// How long it ran.
-        wall: Duration,
+        /// How it ended; `None` if it could not be run.
+        status: Option<Status>,
+        /// What it cost; nothing if it could not be run.
+        usage: &'a Usage,
         /// What it printed on standard error though it succeeded.
         stderr: &'a [u8],
     },
@@ -35,6 +60,8 @@ pub enum Event<'a> {
         label: &'a Label,
         /// Which step.
         step: &'a str,
+        /// The action's digest.
+        action: &'a Digest,
     },
     /// Nothing is wrong yet. Told once for each place.
     Warning {
@@ -42,6 +69,31 @@ pub enum Event<'a> {
         place: &'a Place,
         /// What it is.
         message: &'a str,
+    },
+}
+
+/// What a builder does itself, beside running commands.
+#[derive(Clone, Copy, Debug)]
+pub enum Work<'a> {
+    /// The build file of a package is evaluated.
+    Evaluate(&'a PackagePath),
+    /// A rule is applied to a configuration, and what it says is checked.
+    Analyse(&'a Label),
+    /// A source is hashed, and put into the store.
+    Source(&'a str),
+    /// A command line and an input tree become an action.
+    Prepare {
+        /// The target.
+        label: &'a Label,
+        /// Which step.
+        step: &'a str,
+    },
+    /// A known result is looked for.
+    LookUp {
+        /// The target.
+        label: &'a Label,
+        /// Which step.
+        step: &'a str,
     },
 }
 
@@ -57,4 +109,15 @@ pub struct Silent;
 
 impl Observer for Silent {
     fn event(&self, _event: Event<'_>) {}
+}
+
+/// Tells two observers what happens.
+#[derive(Debug)]
+pub struct Both(pub Arc<dyn Observer>, pub Arc<dyn Observer>);
+
+impl Observer for Both {
+    fn event(&self, event: Event<'_>) {
+        self.0.event(event);
+        self.1.event(event);
+    }
 }

@@ -16,7 +16,7 @@ use crate::inputs::{self, Said, gather};
 use crate::keys::{ActionKey, Step};
 use crate::label::Label;
 use crate::lower::{self, Lowered};
-use crate::observer::Event;
+use crate::observer::{Event, Work};
 use crate::reads::Reads;
 use crate::run::run;
 use crate::session::{Session, Warning};
@@ -88,16 +88,18 @@ pub(crate) async fn perform(
     prepared.inputs.extend(said.steps);
     prepared.warnings.extend(said.warnings);
     let runs_again = key.step == Step::Test && session.reruns_tests;
+    let (label, step) = (&analysed.declared.label, &*prepared.step);
     let known = if runs_again {
         None
     } else {
-        known(session, &prepared)?
+        session.timed(Work::LookUp { label, step }, || known(session, &prepared))?
     };
     if let Some(claim) = known {
         session.reused.fetch_add(1, Ordering::Relaxed);
         session.services.observer.event(Event::Reused {
-            label: &analysed.declared.label,
-            step: &prepared.step,
+            label,
+            step,
+            action: &prepared.action.digest,
         });
         return Ok(prepared.result(claim, false));
     }
@@ -145,17 +147,24 @@ pub(crate) async fn prepare(
 ) -> BuildResult<Prepared> {
     let gathered = gather(ctx, analysed, &lowered.inputs).await?;
     let command = command(lowered.arguments, lowered.env, lowered.outputs);
-    let input_root = gathered.tree.write(&Hasher).map_err(exec_error)?;
-    let action = build_action(command, input_root, lowered.root, &[], lowered.timeout);
-    let narrows = ctx.data::<Arc<Session>>().narrows;
+    let session = ctx.data::<Arc<Session>>();
+    let step = match key.step {
+        Step::Action(index) => analysed.declared.target.actions[index].step(),
+        Step::Test => "test".to_owned(),
+    };
+    let (label, name) = (&analysed.declared.label, &*step);
+    let action = session.timed(Work::Prepare { label, step: name }, || {
+        let input_root = gathered.tree.write(&Hasher)?;
+        let (root, timeout) = (lowered.root, lowered.timeout);
+        Ok(build_action(command, input_root, root, &[], timeout))
+    });
+    let action = action.map_err(exec_error)?;
+    let narrows = session.narrows;
     let dep_file = lowered.dep_file;
     let reads = dep_file.clone().filter(|_| narrows);
     Ok(Prepared {
         dep_file,
-        step: match key.step {
-            Step::Action(index) => analysed.declared.target.actions[index].step(),
-            Step::Test => "test".to_owned(),
-        },
+        step,
         reads: reads.map(|list| Reads::new(&action, &gathered.nodes, &lowered.named, list)),
         action,
         key: key.clone(),

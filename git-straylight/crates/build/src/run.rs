@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use straylight_exec::{ExecError, Executor, Outcome, OutputContent, Status, Trace};
+use straylight_exec::{ExecError, Executor, Outcome, OutputContent, Status, Trace, Usage};
 use straylight_odb::{ContentStore as _, Digest, StoreError, layout};
 
 use crate::analyse::Analysed;
@@ -64,15 +64,22 @@ async fn execute(
     let services = &session.services;
     let label = &analysed.declared.label;
     let step = &prepared.step;
-    services.observer.event(Event::Started { label, step });
+    let action = &prepared.action.digest;
+    (services.observer).event(Event::Started {
+        label,
+        step,
+        action,
+    });
     let (request, cancellation) = (prepared.action.request(), services.cancellation.clone());
     let runner = Arc::clone(executor);
     let ran = tokio::task::spawn_blocking(move || runner.execute(&request, &cancellation)).await;
+    let (mut usage, mut status) = (Usage::default(), None);
     let result = match ran {
         Err(error) => Err(BuildError::Internal(error.to_string())),
         Ok(Err(error)) => Err(refused(analysed, prepared, error)),
         Ok(Ok(outcome)) => {
             session.executed.fetch_add(1, Ordering::Relaxed);
+            (usage, status) = (outcome.usage, Some(outcome.status));
             match failure(analysed, prepared, &outcome) {
                 Some(error) => Err(error),
                 None => Ok(outcome),
@@ -83,8 +90,10 @@ async fn execute(
     services.observer.event(Event::Finished {
         label,
         step,
+        action,
         succeeded: outcome.is_some(),
-        wall: outcome.map_or(Duration::ZERO, |outcome| outcome.usage.wall),
+        status,
+        usage: &usage,
         stderr: outcome.map_or(&[], |outcome| &outcome.stderr),
     });
     result.map_err(Arc::new)

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Instant;
 
 use minicbor::{Decode, Encode};
 use straylight_dhall::Evaluator;
@@ -15,7 +16,7 @@ use crate::claims::{Belief, Claims};
 use crate::error::Place;
 use crate::files::Files;
 use crate::keys::ActionKey;
-use crate::observer::{Event, Observer};
+use crate::observer::{Event, Observer, Work};
 use crate::tree::{Signature, SourceTree};
 
 /// The rooms that a build works with.
@@ -117,6 +118,15 @@ impl Session {
             computed: Mutex::default(),
             tracking: OnceLock::new(),
         }
+    }
+
+    /// Does some work on this thread, and tells how long it took.
+    pub(crate) fn timed<T>(&self, work: Work<'_>, does: impl FnOnce() -> T) -> T {
+        let start = Instant::now();
+        let done = does();
+        let end = Instant::now();
+        (self.services.observer).event(Event::Worked { work, start, end });
+        done
     }
 
     /// Tells a warning, once.

@@ -340,8 +340,12 @@ pub struct Rejected {
 /// What a command cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Usage {
+    /// How long it took to put its inputs in place.
+    pub staging: Duration,
     /// From its start to its end.
     pub wall: Duration,
+    /// How long it took to store its outputs.
+    pub collecting: Duration,
     /// Processor time in user mode, of all processes that were waited for.
     pub user: Duration,
     /// Processor time in the kernel.

@@ -25,7 +25,7 @@ use std::collections::HashMap;
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use straylight_odb::{Digest, LocalStore};
 
@@ -153,6 +153,7 @@ impl Executor for NamespaceExecutor {
         if cancellation.is_cancelled() {
             return Ok(Outcome::cancelled());
         }
+        let called = Instant::now();
         let root = match &request.toolchain {
             Some(root) => Some(self.toolchain(root)?),
             None => None,
@@ -161,12 +162,17 @@ impl Executor for NamespaceExecutor {
         staged.stage(&self.store, request, Placing::Link)?;
         let spec = spec(request, root, &staged);
         let mut early = Watch::start(&self.store, &staged, request, published)?;
+        let staging = called.elapsed();
         let run = self.run(request, &spec, cancellation, early.as_mut())?;
+        let ended = Instant::now();
         let collected = match run.end {
             End::Done(_) => collect(&self.store, &staged, request, early.as_ref())?,
             End::TimedOut | End::Cancelled => Collected::default(),
         };
-        Ok(outcome(run, collected))
+        let mut outcome = outcome(run, collected);
+        outcome.usage.staging = staging;
+        outcome.usage.collecting = ended.elapsed();
+        Ok(outcome)
     }
 
     fn description(&self) -> Description {

@@ -63,6 +63,7 @@ impl Executor for PlainExecutor {
         if cancellation.is_cancelled() {
             return Ok(Outcome::cancelled());
         }
+        let called = Instant::now();
         let mut staged = self.session.folder()?;
         staged.stage(&self.store, request, Placing::Copy)?;
         let mut early = Watch::start(&self.store, &staged, request, published)?;
@@ -84,7 +85,9 @@ impl Executor for PlainExecutor {
                 .map_err(ExecError::sandbox("wait for its command"))?,
             Err(error) => not_started(&request.command.arguments[0], &error),
         };
+        outcome.usage.staging = start - called;
         outcome.usage.wall = start.elapsed();
+        let ended = Instant::now();
         if matches!(outcome.status, Status::Exited(_) | Status::Signaled(_)) {
             let Collected {
                 outputs,
@@ -99,6 +102,7 @@ impl Executor for PlainExecutor {
                 rejected,
                 ..outcome
             };
+            outcome.usage.collecting = ended.elapsed();
         }
         Ok(outcome)
     }

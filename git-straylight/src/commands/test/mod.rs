@@ -38,7 +38,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let mut build = args.build.clone();
     build.how.reruns_tests = args.no_cache;
     let setup = Setup::new(&workspace, &build)?;
+    setup.phase("select");
     let labels = setup.builder.select(&references)?;
+    setup.phase("build");
     let report = setup.builder.build(&labels, Wanted::Tests, None);
     let code = conclude(&setup, &report)?;
     for built in &report.built {
