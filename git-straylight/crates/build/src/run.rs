@@ -72,7 +72,8 @@ async fn execute(
     });
     let (request, cancellation) = (prepared.action.request(), services.cancellation.clone());
     let runner = Arc::clone(executor);
-    let ran = tokio::task::spawn_blocking(move || runner.execute(&request, &cancellation)).await;
+    let ran =
+        tokio::task::spawn_blocking(move || runner.execute(&request, &cancellation, &|_| {})).await;
     let (mut usage, mut status) = (Usage::default(), None);
     let result = match ran {
         Err(error) => Err(BuildError::Internal(error.to_string())),

@@ -187,7 +187,7 @@ fn a_compile_is_the_same_on_another_server() {
     let store = support::shared_store();
     let action = compile(&store, "/usr/bin/gcc");
     let executor = support::executor(&store);
-    let ours = executor.execute(&action.request(), &Cancellation::new());
+    let ours = executor.execute(&action.request(), &Cancellation::new(), &|_| {});
     let ours = ours.unwrap();
     let [output] = &ours.outputs[..] else {
         panic!("{ours:?}")

@@ -116,6 +116,7 @@ impl Executor for Scribe {
         &self,
         request: &Request,
         _cancellation: &Cancellation,
+        _published: straylight_exec::Published<'_>,
     ) -> Result<Outcome, ExecError> {
         let arguments = &request.command.arguments;
         self.ran.lock().unwrap().push(arguments.clone());
