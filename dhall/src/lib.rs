@@ -157,6 +157,7 @@ mod import;
 mod inline;
 pub mod library;
 mod limits;
+mod listing;
 mod lists;
 mod literals;
 mod location;

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 
 use crate::builtin;
 use crate::format::{self, WIDTH};
+use crate::listing;
 use crate::number::show_double;
 use crate::scope::Name;
 use crate::syntax::{Expr, Import, Kind, Mode, Op, Prefix, Step, Target, Var};
@@ -33,16 +34,38 @@ impl Level {
 /// What nests too deeply for that is on one line as well. Either way the text is
 /// never much longer than what it says.
 pub(crate) fn print(expression: &Expr) -> String {
+    if let Kind::List(items) = expression.kind()
+        && is_long(expression)
+        && let Some(text) = listing::print_items(items)
+    {
+        return text;
+    }
+    let text = flat(expression);
+    if text.len() <= WIDTH {
+        return text;
+    }
+    format::laid_out(&text, 0).unwrap_or(text)
+}
+
+/// Returns the expression on one line.
+pub(crate) fn flat(expression: &Expr) -> String {
     let mut printer = Printer {
         out: String::new(),
         limit: None,
     };
     printer.flat(expression, Level::EXPRESSION);
-    let text = printer.out;
-    if text.len() <= WIDTH {
-        return text;
-    }
-    format::laid_out(&text).unwrap_or(text)
+    printer.out
+}
+
+/// Returns whether an expression certainly does not fit on a line: characters
+/// have up to four bytes.
+fn is_long(expression: &Expr) -> bool {
+    let mut printer = Printer {
+        out: String::new(),
+        limit: Some(4 * WIDTH),
+    };
+    printer.flat(expression, Level::EXPRESSION);
+    printer.full()
 }
 
 /// Returns the expression on one line, cut off if it is long.

@@ -64,18 +64,18 @@ pub fn format(location: &Location, source: &str) -> Result<String, Error> {
 }
 
 /// Returns a text that was printed with the standard layout, without a line break
-/// at the end; `None` if it nests too deeply or is too long. Call it where the
-/// stack is large.
-pub(crate) fn laid_out(text: &str) -> Option<String> {
+/// at the end, as it is where so many columns of its first line are taken; `None`
+/// if it nests too deeply or is too long. Call it where the stack is large.
+pub(crate) fn laid_out(text: &str, column: usize) -> Option<String> {
     let (_, marks) = parse_marked(text).ok()?;
     let tree = Tree::new(text, &marks).ok()?;
-    let mut text = layout(&tree).ok()?;
+    let mut text = layout(&tree, column).ok()?;
     text.truncate(text.trim_end().len());
     Some(text)
 }
 
-fn layout(tree: &Tree<'_>) -> Result<String, Stop> {
-    let mut printer = Printer::new(tree);
+fn layout(tree: &Tree<'_>, column: usize) -> Result<String, Stop> {
+    let mut printer = Printer::new(tree, column);
     printer.file()?;
     Ok(printer.out)
 }
@@ -85,7 +85,7 @@ fn formatted(source: &str) -> Result<String, Box<Problem>> {
     // Only one tree of either kind is held at a time.
     let (binary, marks) = encoded(source)?;
     let tree = Tree::new(source, &marks).map_err(stopped)?;
-    let text = layout(&tree).map_err(stopped)?;
+    let text = layout(&tree, 0).map_err(stopped)?;
     let comments = tree.all_comments();
     let (again, marks) = encoded(&text).map_err(|problem| unfaithful(&problem.message))?;
     if again != binary {

@@ -33,11 +33,12 @@ pub(super) struct Printer<'t, 'a> {
 }
 
 impl<'t, 'a> Printer<'t, 'a> {
-    pub(super) fn new(tree: &'t Tree<'a>) -> Self {
+    /// Returns a printer that begins in a line at `column`.
+    pub(super) fn new(tree: &'t Tree<'a>, column: usize) -> Self {
         Self {
             tree,
             out: String::with_capacity(tree.text.len()),
-            column: 0,
+            column,
         }
     }
 

@@ -35,7 +35,7 @@ use crate::location::Location;
 use crate::syntax::Expr;
 
 /// Runs where the stack is large, with fresh limits.
-fn on_machine<R: Send>(work: impl FnOnce(&Machine) -> R + Send) -> R {
+pub(crate) fn on_machine<R: Send>(work: impl FnOnce(&Machine) -> R + Send) -> R {
     with_stack(Limits::default(), || work(&Machine::new(Limits::default()))).expect("a thread")
 }
 

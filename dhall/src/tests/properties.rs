@@ -8,10 +8,12 @@ use crate::binary::{decode, encode};
 use crate::builtin::Builtin;
 use crate::environment::Env;
 use crate::evaluate::Machine;
+use crate::format::{WIDTH, laid_out};
 use crate::import::semantic_hash;
+use crate::listing::print_items;
 use crate::number::{Integer, Natural};
 use crate::parse::parse;
-use crate::print::print;
+use crate::print::{flat, print};
 use crate::quote::Quoter;
 use crate::scope::{Name, Scope};
 use crate::syntax::{Binding, Expr, Kind, Op, Span, Step, Var, VarTarget};
@@ -190,6 +192,20 @@ proptest! {
     #[test]
     fn what_is_printed_is_formatted_once(expression in expression()) {
         on_machine(|_| drop(stable(&print(&expression))));
+    }
+
+    #[test]
+    fn items_of_a_long_list_are_laid_out_by_themselves(
+        items in prop::collection::vec(expression(), 1..12),
+    ) {
+        on_machine(|_| {
+            let list = flat(&Expr::made(Kind::List(items.clone())));
+            let whole = laid_out(&list, 0).expect("a layout");
+            // What fits on a line is not written in this way.
+            if list.len() > 4 * WIDTH {
+                assert_eq!(print_items(&items).expect("a layout"), whole);
+            }
+        });
     }
 
     #[test]
