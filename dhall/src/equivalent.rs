@@ -117,13 +117,8 @@ impl Machine {
     }
 
     fn fields(&self, a: &[(Name, Lazy)], b: &[(Name, Lazy)]) -> Evaluated<bool> {
-        let names = |fields: &[(Name, Lazy)]| {
-            fields
-                .iter()
-                .map(|(name, _)| Name::clone(name))
-                .collect::<Vec<_>>()
-        };
-        if a.len() != b.len() || names(a) != names(b) {
+        let names_differ = || a.iter().zip(b).any(|((x, _), (y, _))| x != y);
+        if a.len() != b.len() || names_differ() {
             return Ok(false);
         }
         self.all(a.iter().map(|(_, a)| a), b.iter().map(|(_, b)| b))
