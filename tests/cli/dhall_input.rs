@@ -258,6 +258,28 @@ fn binary_forms_that_are_cut_off() {
 }
 
 #[test]
+fn binary_forms_with_wrong_tags() {
+    let environment = TestEnvironment::new();
+    let wrong: [(&[u8], &str); 7] = [
+        (b"\x82\x18\x63\x01", "there is no such kind of expression"),
+        (b"\x82\x20\x01", "a number is negative"),
+        (b"\x84\x03\x18\x2a\x01\x02", "there is no such operator"),
+        (b"\xc1\x01", "expected a number"),
+        (b"\x83\x0f\x01\x02", "an array is too long"),
+        (b"\xa1\x61a\x01", "this is not an expression"),
+        (b"\x1c", "this is not CBOR"),
+    ];
+    for (bytes, message) in wrong {
+        let (stdout, run) = piped(&mut dhall(&environment, &["decode"]), bytes);
+        says(
+            &run.code(2).stderr,
+            &["this is not Dhall in binary form", message, "(stdin)"],
+        );
+        assert!(stdout.is_empty());
+    }
+}
+
+#[test]
 fn a_build_says_which_import_is_missing() {
     let environment = TestEnvironment::new();
     let repo = crate::cli::build::hello(&environment);
