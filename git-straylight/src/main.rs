@@ -8,6 +8,7 @@ mod commands;
 mod diagram;
 mod error;
 mod profile;
+mod progress;
 mod setup;
 mod ui;
 

@@ -23,7 +23,7 @@ use straylight_odb::{LocalStore, Sha256};
 
 use crate::error::{CommandError, Result};
 use crate::profile::Profile;
-use crate::ui::Progress;
+use crate::progress::Progress;
 
 /// The isolation that builds have unless they are told otherwise.
 const NAMESPACES: &str = straylight_exec::Isolation::Namespaces.as_str();
@@ -297,9 +297,9 @@ impl Setup {
     ) -> Result<Self> {
         let executor = how.executor(&workspace.store)?;
         workspace.register()?;
-        let progress = Arc::new(Progress::new(how.verbose));
+        let progress = Arc::new(Progress::new(how.verbose, how.keep_going));
         let cancellation = Cancellation::new();
-        crate::commands::stop_on_signals(&cancellation)?;
+        crate::commands::stop_on_signals(&cancellation, &progress)?;
         let services = Services {
             tree,
             claims: Arc::new(LocalClaims(Arc::clone(&workspace.store))),
@@ -362,6 +362,12 @@ impl Setup {
             Some(profile) => profile.write(report),
             None => Ok(()),
         }
+    }
+}
+
+impl Drop for Setup {
+    fn drop(&mut self) {
+        self.progress.clear();
     }
 }
 

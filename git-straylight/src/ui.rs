@@ -1,20 +1,17 @@
-//! What people see: results, progress, messages.
+//! What people see: results and messages.
 
-use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::process::ExitCode;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
-use straylight_build::observer::{Event, Observer};
-use straylight_build::{ActionFailure, Label};
+use straylight_build::ActionFailure;
 
 use crate::error::{CommandError, Kind};
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
-const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+/// What is not right yet.
+pub(crate) const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 const HINT: Style = AnsiColor::Cyan.on_default().bold();
 /// What is good.
 pub(crate) const GOOD: Style = AnsiColor::Green.on_default().bold();
@@ -144,137 +141,6 @@ pub(crate) fn count(number: usize, noun: &str) -> String {
         1 => format!("1 {noun}"),
         _ => format!("{number} {noun}s"),
     }
-}
-
-/// Shows what a build does while it runs: one line on a terminal.
-#[derive(Debug)]
-pub(crate) struct Progress {
-    terminal: bool,
-    verbose: bool,
-    state: Mutex<Running>,
-}
-
-#[derive(Debug, Default)]
-struct Running {
-    finished: usize,
-    reused: usize,
-    /// What runs now, oldest first.
-    running: BTreeMap<usize, String>,
-    started: usize,
-    /// How long what has ended took.
-    walls: BTreeMap<String, Duration>,
-    shown: bool,
-}
-
-impl Progress {
-    pub(crate) fn new(verbose: bool) -> Self {
-        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        Self {
-            terminal: std::io::stderr().is_terminal() && !dumb,
-            verbose,
-            state: Mutex::default(),
-        }
-    }
-
-    /// Returns how long a step of a target ran, if it did.
-    pub(crate) fn wall(&self, label: &Label, step: &str) -> Option<Duration> {
-        let name = format!("{label}: {step}");
-        self.state().walls.get(&name).copied()
-    }
-
-    /// Takes the line away.
-    pub(crate) fn clear(&self) {
-        self.erase(&mut self.state());
-    }
-
-    fn state(&self) -> MutexGuard<'_, Running> {
-        // What is shown is not worth a panic of its own.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn erase(&self, state: &mut Running) {
-        if std::mem::take(&mut state.shown) {
-            let _ = write!(anstream::stderr(), "\r\x1b[2K");
-        }
-    }
-
-    fn draw(&self, state: &mut Running) {
-        let Some(oldest) = state.running.values().next().filter(|_| self.terminal) else {
-            return;
-        };
-        let more = match state.running.len() {
-            1 => String::new(),
-            running => format!(" (+{})", running - 1),
-        };
-        let line = format!(
-            "[{} run, {} reused] {oldest}{more}",
-            state.finished, state.reused
-        );
-        let line: String = line.chars().take(width().saturating_sub(1)).collect();
-        let _ = write!(anstream::stderr(), "\r\x1b[2K{line}");
-        state.shown = true;
-    }
-}
-
-impl Observer for Progress {
-    fn event(&self, event: Event<'_>) {
-        let mut state = self.state();
-        match event {
-            Event::Started { label, step, .. } => {
-                state.started += 1;
-                let number = state.started;
-                state.running.insert(number, format!("{label}: {step}"));
-            }
-            Event::Finished {
-                label,
-                step,
-                succeeded,
-                usage,
-                stderr,
-                ..
-            } => {
-                let wall = usage.wall;
-                let name = format!("{label}: {step}");
-                let number = state.running.iter().find(|(_, running)| **running == name);
-                if let Some(number) = number.map(|(number, _)| *number) {
-                    state.running.remove(&number);
-                }
-                state.finished += 1;
-                state.walls.insert(name.clone(), wall);
-                self.erase(&mut state);
-                if self.verbose && succeeded {
-                    message(format_args!(
-                        "{name} {FAINT}{:.2} s{FAINT:#}",
-                        wall.as_secs_f64()
-                    ));
-                }
-                if !stderr.is_empty() {
-                    message(format_args!("{WARNING}{name}{WARNING:#}:"));
-                    message(String::from_utf8_lossy(stderr).trim_end());
-                }
-            }
-            Event::Reused { .. } => state.reused += 1,
-            Event::Wanted { .. } | Event::Worked { .. } => return,
-            Event::Warning {
-                place,
-                message: text,
-            } => {
-                self.erase(&mut state);
-                warning(text);
-                message(format_args!("  {FAINT}-->{FAINT:#} {place}"));
-            }
-        }
-        self.draw(&mut state);
-    }
-}
-
-/// Returns the number of columns of the terminal.
-fn width() -> usize {
-    rustix::termios::tcgetwinsize(std::io::stderr())
-        .map(|size| usize::from(size.ws_col))
-        .ok()
-        .filter(|columns| *columns > 0)
-        .unwrap_or(80)
 }
 
 #[cfg(test)]

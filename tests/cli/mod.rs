@@ -23,6 +23,7 @@ mod profile;
 mod query;
 mod rust;
 mod srcs;
+mod status;
 mod tamper;
 mod tests;
 mod toolchain;

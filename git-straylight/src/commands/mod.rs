@@ -35,6 +35,7 @@ use straylight_build::{BuildError, Report};
 use straylight_exec::Cancellation;
 
 use crate::error::{CommandError, Kind, Result};
+use crate::progress::Progress;
 use crate::setup::Setup;
 use crate::ui;
 
@@ -100,7 +101,7 @@ impl Command {
 }
 
 /// Stops running commands on the first signal; on the second, everything.
-pub(crate) fn stop_on_signals(cancellation: &Cancellation) -> Result<()> {
+pub(crate) fn stop_on_signals(cancellation: &Cancellation, progress: &Arc<Progress>) -> Result<()> {
     let again = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
         let interrupted = Kind::Interrupted as i32;
@@ -117,10 +118,12 @@ pub(crate) fn stop_on_signals(cancellation: &Cancellation) -> Result<()> {
     }
     let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])
         .map_err(|error| CommandError::environment(format!("cannot handle signals: {error}")))?;
-    let cancellation = cancellation.clone();
+    let (cancellation, progress) = (cancellation.clone(), Arc::clone(progress));
     std::thread::spawn(move || {
         if signals.forever().next().is_some() {
             cancellation.cancel();
+            // The second signal leaves no time to do it.
+            progress.clear();
         }
     });
     Ok(())
