@@ -84,8 +84,9 @@ let Argument =
       >
 
 let Output =
-      {- Made by an action, below `out/<package>/<target>/`. `Early`: complete
-         before the action ends, announced on its standard output.
+      {- Made by an action, below `out/<package>/<target>/`. `Early`: a file
+         that is made elsewhere and moved to its path, as compilers do: others
+         read it before the action ends.
       -}
       < File : Text | Folder : Text | Early : Text >
 
@@ -98,6 +99,9 @@ let Contribution =
 let Environment = List { mapKey : Text, mapValue : Text }
 
 let Action =
+      {- `env_files`: each line is a `NAME=value` of the environment; `env` has
+         the last word. `dep_file`: where the compiler lists what it read.
+      -}
       { Type =
           { category : Text
           , identifier : Text
@@ -106,6 +110,7 @@ let Action =
           , inputs : List Source
           , outputs : List Output
           , env : Environment
+          , env_files : List Source
           , dep_file : Optional Text
           , requires : List Coeffect
           , timeout_seconds : Optional Natural
@@ -115,6 +120,7 @@ let Action =
         , root = None Artifact
         , inputs = [] : List Source
         , env = [] : Environment
+        , env_files = [] : List Source
         , dep_file = None Text
         , requires = [] : List Coeffect
         , timeout_seconds = None Natural

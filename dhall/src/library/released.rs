@@ -93,4 +93,32 @@ const RELEASED: &[Released] = &[
             "../../released/71795bdf9f393c3dcb5c86ad9d536dc6bbab0bba34c612880d12c584a7f742a5.dhallb"
         ),
     },
+    Released {
+        url: "https://straylight.cx/dice/v1.dhall",
+        sha256: "09b1009f2df876b1eaaa8a8e650c67b4fd4ec16a358fe994e4d5efacd849e08e",
+        bytes: include_bytes!(
+            "../../released/09b1009f2df876b1eaaa8a8e650c67b4fd4ec16a358fe994e4d5efacd849e08e.dhallb"
+        ),
+    },
+    Released {
+        url: "https://straylight.cx/rules/command/v1.dhall",
+        sha256: "b3880f5f1cec0575dbfe11c2cec427d6429c2034ef62c43bd7d0bb7b9ce90a7a",
+        bytes: include_bytes!(
+            "../../released/b3880f5f1cec0575dbfe11c2cec427d6429c2034ef62c43bd7d0bb7b9ce90a7a.dhallb"
+        ),
+    },
+    Released {
+        url: "https://straylight.cx/rules/c/v1.dhall",
+        sha256: "e6588dae04f96e0075e6e08ec4884c312ece7046001f1717ab55c7e4d6f5df5e",
+        bytes: include_bytes!(
+            "../../released/e6588dae04f96e0075e6e08ec4884c312ece7046001f1717ab55c7e4d6f5df5e.dhallb"
+        ),
+    },
+    Released {
+        url: "https://straylight.cx/rules/rust/v1.dhall",
+        sha256: "462be9e8db318561e2d293c103bf197d2afc3ccd0992a572fda8663ff76ca0bf",
+        bytes: include_bytes!(
+            "../../released/462be9e8db318561e2d293c103bf197d2afc3ccd0992a572fda8663ff76ca0bf.dhallb"
+        ),
+    },
 ];

@@ -12,7 +12,7 @@ use crate::configuration::Configuration;
 use crate::error::BuildResult;
 use crate::keys::{ActionKey, Step, TargetKey, flatten};
 use crate::label::Label;
-use crate::lower::{self, Input};
+use crate::lower;
 use crate::root;
 
 /// A step of an [`ActionGraph`].
@@ -54,7 +54,7 @@ pub(crate) async fn steps(engine: &Engine, roots: &[TargetKey]) -> BuildResult<S
     }
     let mut wave = missing(&steps, steps.keys());
     while !wave.is_empty() {
-        let targets: Vec<TargetKey> = wave.iter().map(target).collect();
+        let targets: Vec<TargetKey> = wave.iter().map(ActionKey::target).collect();
         let found = analysed(engine, &targets).await?;
         for (step, analysed) in wave.iter().zip(found) {
             steps.insert(step.clone(), inputs(&analysed, step)?);
@@ -78,13 +78,6 @@ fn missing<'a>(steps: &Steps, of: impl Iterator<Item = &'a ActionKey>) -> Vec<Ac
     missing
 }
 
-fn target(step: &ActionKey) -> TargetKey {
-    TargetKey {
-        label: step.label.clone(),
-        configuration: step.configuration,
-    }
-}
-
 async fn analysed(engine: &Engine, targets: &[TargetKey]) -> BuildResult<Vec<Arc<Analysed>>> {
     let found = join_all(targets.iter().map(|target| engine.compute(target))).await;
     found.into_iter().map(flatten).collect()
@@ -99,10 +92,7 @@ fn inputs(analysed: &Arc<Analysed>, key: &ActionKey) -> BuildResult<(String, Vec
         .inputs
         .into_values()
         .chain(arguments.map(|file| file.input))
-        .filter_map(|input| match input {
-            Input::Made(key) => Some(key),
-            Input::Source { .. } | Input::Pinned { .. } => None,
-        });
+        .filter_map(|input| input.maker().cloned());
     let mut made: Vec<ActionKey> = made.collect();
     made.sort();
     made.dedup();

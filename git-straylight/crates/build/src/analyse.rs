@@ -16,7 +16,7 @@ use crate::path;
 use crate::persist::Fingerprinter;
 use crate::session::Warning;
 use crate::sets::Node;
-use crate::target::{Mention, Output, Target};
+use crate::target::{Mention, Target};
 
 /// Returns what a rule says of its target, as it says it.
 pub(crate) fn decode(
@@ -144,11 +144,6 @@ impl Declared {
             if action.arguments.is_empty() {
                 let problem = format!("`{}` has no program to run", action.step());
                 return Err(self.malformed(&action.identifier, problem));
-            }
-            for output in &action.outputs {
-                if matches!(output, Output::Early(_)) {
-                    return Err(self.unsupported("an early output"));
-                }
             }
             for path in action.paths() {
                 self.check_output(path)?;

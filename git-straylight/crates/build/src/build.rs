@@ -19,7 +19,7 @@ use crate::files::Files;
 use crate::import::TreeImporter;
 use crate::keys::{ActionKey, PackageKey, PlatformsKey, RootKey, SelectionKey, TargetKey, flatten};
 use crate::label::{Label, PackagePath, Reference};
-use crate::lower::{self, Input};
+use crate::lower;
 use crate::materialize::Materializer;
 use crate::perform;
 use crate::persist;
@@ -326,7 +326,7 @@ impl Builder {
         let mut report = Report::default();
         let mut attempt = self.first_attempt();
         for _ in 0..TRIES {
-            let next = self.attempt(&attempt.engine, labels, wanted, materializer);
+            let next = self.attempt(&attempt, labels, wanted, materializer);
             let mut next = self.runtime.block_on(next);
             next.executed = report.executed + attempt.session.executed.load(Ordering::Relaxed);
             next.reused = attempt.reused();
@@ -343,7 +343,7 @@ impl Builder {
 
     async fn attempt(
         &self,
-        engine: &Engine,
+        Attempt { engine, session }: &Attempt,
         labels: &[Label],
         wanted: Wanted,
         materializer: Option<&Materializer>,
@@ -369,6 +369,9 @@ impl Builder {
                     Err(error) => report.fail(error),
                 }
             }
+        }
+        for error in session.runs.settle().await {
+            report.fail(error);
         }
         report.forget_consequences();
         report
@@ -452,10 +455,10 @@ impl Builder {
             return Ok(None);
         };
         for (path, input) in program.inputs {
-            let Input::Made(key) = input else {
+            let Some(key) = input.maker() else {
                 continue;
             };
-            let result = flatten(engine.compute(&key).await)?;
+            let result = flatten(engine.compute(key).await)?;
             if let Some(output) = result.output(&path) {
                 let below = path.strip_prefix("out/").unwrap_or(&path);
                 materializer.put(&placed(&key.configuration, below), &output.content)?;

@@ -1,17 +1,17 @@
 //! The tree of a step's inputs: sources, what other steps made, pinned bytes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use straylight_dice::{Context, EngineError};
 use straylight_exec::action::WORKING_DIRECTORY;
-use straylight_exec::trace::TraceContent;
+use straylight_exec::trace::{TraceContent, TraceOutput};
 use straylight_exec::{InputTree, Node};
 use straylight_odb::{ContentStore as _, Digest};
 
 use crate::analyse::Analysed;
 use crate::error::{BuildError, BuildResult};
-use crate::keys::{ActionKey, Source, SourceKey, flatten};
+use crate::keys::{ActionKey, EarlyKey, Source, SourceKey, flatten};
 use crate::lower::{ArgumentFile, Input, Lines};
 use crate::perform::{ActionResult, all, exec_error};
 use crate::session::{Session, Warning};
@@ -22,8 +22,10 @@ pub(crate) struct Gathered {
     pub(crate) tree: InputTree,
     /// What lies in the tree, by its path below the working folder.
     pub(crate) nodes: BTreeMap<String, Node>,
-    /// The steps that made some of it.
+    /// The steps that made some of it, and have ended.
     pub(crate) steps: Vec<Arc<ActionResult>>,
+    /// Those of which only early outputs are read, and the outputs.
+    pub(crate) unended: Vec<(ActionKey, Arc<Vec<TraceOutput>>)>,
     pub(crate) warnings: Vec<Warning>,
 }
 
@@ -34,7 +36,8 @@ pub(crate) async fn gather(
     inputs: &BTreeMap<String, Input>,
 ) -> BuildResult<Gathered> {
     let mut sources: Vec<(&str, &str)> = Vec::new();
-    let mut made: Vec<(&str, ActionKey)> = Vec::new();
+    let mut made: Vec<(&str, &ActionKey)> = Vec::new();
+    let mut early: BTreeSet<EarlyKey> = BTreeSet::new();
     let mut tree = InputTree::new();
     let mut nodes = BTreeMap::new();
     if inputs.is_empty() {
@@ -44,7 +47,11 @@ pub(crate) async fn gather(
     for (path, input) in inputs {
         match input {
             Input::Source { path, written } => sources.push((path, written)),
-            Input::Made(key) => made.push((path, key.clone())),
+            Input::Made(key) => made.push((path, key)),
+            Input::Early(key) => {
+                made.push((path, key));
+                early.insert(EarlyKey(key.clone()));
+            }
             Input::Pinned { digest, urls } => {
                 nodes.insert(path.clone(), pinned(ctx, analysed, path, digest, urls)?);
             }
@@ -54,11 +61,15 @@ pub(crate) async fn gather(
         .map(|(path, _)| SourceKey((*path).to_owned()))
         .collect();
     let files = ctx.join(&source_keys);
-    let mut keys: Vec<ActionKey> = made.iter().map(|(_, key)| key.clone()).collect();
-    keys.sort();
-    keys.dedup();
-    let results = ctx.join(&keys);
-    let (files, results) = futures::join!(files, results);
+    let whole = inputs.values().filter_map(|input| match input {
+        Input::Made(key) => Some(key.clone()),
+        _ => None,
+    });
+    let whole: BTreeSet<ActionKey> = whole.collect();
+    early.retain(|early| !whole.contains(&early.0));
+    let results = ctx.join(&whole);
+    let published = ctx.join(&early);
+    let (files, results, published) = futures::join!(files, results, published);
     let mut warnings = Vec::new();
     for ((path, written), file) in sources.into_iter().zip(files) {
         let source = source(analysed, written, file)?;
@@ -74,9 +85,16 @@ pub(crate) async fn gather(
     let session = ctx.data::<Arc<Session>>();
     warnings.iter().for_each(|warning| session.warn(warning));
     let results = all(results.into_iter().map(flatten))?;
-    let steps: BTreeMap<_, _> = keys.into_iter().zip(results).collect();
+    let published = all(published.into_iter().map(flatten))?;
+    let steps: BTreeMap<_, _> = whole.into_iter().zip(results).collect();
+    let early = early.into_iter().map(|early| early.0).zip(published);
+    let unended: BTreeMap<_, _> = early.collect();
     for (path, key) in made {
-        let Some(output) = steps[&key].output(path) else {
+        let outputs = match steps.get(key) {
+            Some(result) => &result.outputs,
+            None => &*unended[key],
+        };
+        let Some(output) = outputs.iter().find(|output| output.path == path) else {
             let problem = format!("the known result of `{key}` lacks `{path}`");
             return Err(Arc::new(BuildError::Internal(problem)));
         };
@@ -89,6 +107,7 @@ pub(crate) async fn gather(
         tree,
         nodes,
         steps: steps.into_values().collect(),
+        unended: unended.into_iter().collect(),
         warnings,
     })
 }
@@ -99,6 +118,7 @@ pub(crate) struct Said {
     pub(crate) lines: Lines,
     /// The steps that made some of the files.
     pub(crate) steps: Vec<Arc<ActionResult>>,
+    pub(crate) unended: Vec<(ActionKey, Arc<Vec<TraceOutput>>)>,
     pub(crate) warnings: Vec<Warning>,
 }
 
@@ -136,6 +156,7 @@ pub(crate) async fn lines(
     Ok(Said {
         lines,
         steps: gathered.steps,
+        unended: gathered.unended,
         warnings: gathered.warnings,
     })
 }

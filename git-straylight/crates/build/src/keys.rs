@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 use straylight_dice::{Context, EngineError, Key};
+use straylight_exec::trace::TraceOutput;
 
 use crate::analyse::{Analysed, Declared};
 use crate::build::Wanted;
@@ -71,6 +72,11 @@ pub(crate) struct ActionKey {
     pub(crate) configuration: Configuration,
     pub(crate) step: Step,
 }
+
+/// The early outputs of a step: known before the step has ended, and worth
+/// nothing if it fails.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(crate) struct EarlyKey(pub(crate) ActionKey);
 
 /// Which step of a target.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -146,6 +152,12 @@ impl fmt::Display for ActionKey {
             Step::Action(index) => write!(f, "{} (action {})", self.label, index + 1),
             Step::Test => write!(f, "{} (test)", self.label),
         }
+    }
+}
+
+impl fmt::Display for EarlyKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
     }
 }
 
@@ -382,6 +394,29 @@ impl Key for SourceKey {
     }
 }
 
+impl ActionKey {
+    /// Returns the target whose step it is.
+    pub(crate) fn target(&self) -> TargetKey {
+        TargetKey {
+            label: self.label.clone(),
+            configuration: self.configuration,
+        }
+    }
+}
+
+impl Key for EarlyKey {
+    type Value = BuildResult<Arc<Vec<TraceOutput>>>;
+
+    async fn compute(&self, ctx: &Context) -> Self::Value {
+        let analysed = flatten(ctx.compute(&self.0.target()).await)?;
+        perform::early(ctx, &analysed, &self.0).await.map(Arc::new)
+    }
+
+    fn unchanged(old: &Self::Value, new: &Self::Value) -> bool {
+        matches!((old, new), (Ok(old), Ok(new)) if old == new)
+    }
+}
+
 impl Key for ActionKey {
     type Value = BuildResult<Arc<ActionResult>>;
 
@@ -389,11 +424,7 @@ impl Key for ActionKey {
         let session = ctx.data::<Arc<Session>>();
         let label = &self.label;
         session.services.observer.event(Event::Wanted { label });
-        let target = TargetKey {
-            label: label.clone(),
-            configuration: self.configuration,
-        };
-        let analysed = flatten(ctx.compute(&target).await)?;
+        let analysed = flatten(ctx.compute(&self.target()).await)?;
         let result = perform::perform(ctx, &analysed, self).await?;
         session.note(self, &result.step, result.action);
         Ok(Arc::new(result))

@@ -34,6 +34,7 @@ pub mod record;
 mod report;
 mod root;
 mod run;
+mod runs;
 mod select;
 mod session;
 mod sets;

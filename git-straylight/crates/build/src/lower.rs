@@ -31,6 +31,8 @@ pub(crate) struct Lowered {
     pub(crate) named: BTreeSet<String>,
     /// Paths in the sandbox, as declared.
     pub(crate) outputs: Vec<String>,
+    /// Those of them that are complete before the command ends.
+    pub(crate) early: Vec<String>,
     /// Which of the outputs lists what the command read.
     pub(crate) dep_file: Option<String>,
     pub(crate) root: Option<Digest>,
@@ -52,8 +54,20 @@ pub(crate) enum Input {
     Source { path: String, written: String },
     /// An output of another action.
     Made(ActionKey),
+    /// An output that is complete before the action that makes it ends.
+    Early(ActionKey),
     /// Bytes by hash, and where they were first found.
     Pinned { digest: Digest, urls: Vec<String> },
+}
+
+impl Input {
+    /// Returns the action that makes the input.
+    pub(crate) fn maker(&self) -> Option<&ActionKey> {
+        match self {
+            Self::Made(key) | Self::Early(key) => Some(key),
+            Self::Source { .. } | Self::Pinned { .. } => None,
+        }
+    }
 }
 
 /// A file whose lines are arguments.
@@ -66,7 +80,8 @@ pub(crate) struct ArgumentFile {
 /// The lines of files, by where a sandbox would have them.
 pub(crate) type Lines = BTreeMap<String, Vec<String>>;
 
-/// Returns the files whose lines are arguments of a step.
+/// Returns the files whose lines are arguments of a step, or variables of its
+/// environment.
 pub(crate) fn argument_files(
     analysed: &Arc<Analysed>,
     step: Step,
@@ -77,6 +92,9 @@ pub(crate) fn argument_files(
         if let Argument::FromFile(source) = argument {
             lowering.source(analysed, source)?;
         }
+    }
+    for source in action.iter().flat_map(|action| &action.env_files) {
+        lowering.source(analysed, source)?;
     }
     let files = lowering.inputs.into_iter();
     Ok(files
@@ -122,12 +140,18 @@ fn lower_action(analysed: &Arc<Analysed>, action: &Action, lines: Lines) -> Buil
         lowering.source(analysed, source)?;
     }
     lowering.arguments(&action.arguments)?;
+    let mut env = BTreeMap::new();
+    for source in &action.env_files {
+        lowering.variables(source, &mut env)?;
+    }
+    env.extend(environment(declared, &action.env)?);
     Ok(Lowered {
         arguments: lowering.arguments,
         inputs: lowering.inputs,
         named: lowering.named,
-        env: environment(declared, &action.env)?,
+        env,
         outputs: action.paths().map(|path| declared.staged(path)).collect(),
+        early: action.early().map(|path| declared.staged(path)).collect(),
         dep_file: (action.dep_file.as_ref()).map(|path| declared.staged(path)),
         root: root(declared, action.root.as_ref())?,
         timeout: action.timeout_seconds.map(Duration::from_secs),
@@ -148,6 +172,7 @@ fn lower_test(analysed: &Arc<Analysed>, test: &Test, lines: Lines) -> BuildResul
         named: lowering.named,
         env: environment(declared, &test.env)?,
         outputs: Vec::new(),
+        early: Vec::new(),
         dep_file: None,
         root: root(declared, test.root.as_ref())?,
         timeout: Some(Duration::from_secs(test.timeout_seconds)),
@@ -241,13 +266,38 @@ impl<'a> Lowering<'a> {
             let declared = &self.reader.declared;
             return Err(declared.unsupported("arguments from a file, outside of a sandbox"));
         }
-        let mut other = Lowering::new(self.reader, self.action);
-        other.source(self.reader, source)?;
-        for path in other.inputs.keys() {
-            let lines = self.lines.get(path).cloned();
-            self.arguments.extend(lines.unwrap_or_default());
+        let (_, lines) = self.said(source)?;
+        self.arguments.extend(lines);
+        Ok(())
+    }
+
+    /// The lines of a file are variables; the file itself is no input. Later
+    /// lines win.
+    fn variables(&self, source: &Source, env: &mut BTreeMap<String, String>) -> BuildResult<()> {
+        let (path, lines) = self.said(source)?;
+        for (number, line) in (1..).zip(lines) {
+            match line.split_once('=') {
+                Some((name, value)) if !name.is_empty() => {
+                    env.insert(name.to_owned(), value.to_owned());
+                }
+                _ if line.is_empty() => {}
+                _ => {
+                    let problem =
+                        format!("line {number} of `{path}` is not `NAME=value`: `{line}`");
+                    return Err(self.reader.declared.malformed(&path, problem));
+                }
+            }
         }
         Ok(())
+    }
+
+    /// Returns where a sandbox would have a file, and what its lines say.
+    fn said(&self, source: &Source) -> BuildResult<(String, Vec<String>)> {
+        let mut other = Lowering::new(self.reader, self.action);
+        other.source(self.reader, source)?;
+        let path = other.inputs.into_keys().next().unwrap_or_default();
+        let lines = self.lines.get(&path).cloned();
+        Ok((path, lines.unwrap_or_default()))
     }
 
     fn each(&mut self, of: &SetRef, prefix: &str) -> BuildResult<()> {
@@ -379,11 +429,15 @@ impl<'a> Lowering<'a> {
             configuration: target.declared.configuration,
             step: Step::Action(index),
         };
-        self.input(
-            &owner.declared,
-            target.declared.staged(made),
-            Input::Made(key),
-        )?;
+        let is_early = target.declared.target.actions[index]
+            .early()
+            .any(|early| early == made);
+        let input = if is_early {
+            Input::Early(key)
+        } else {
+            Input::Made(key)
+        };
+        self.input(&owner.declared, target.declared.staged(made), input)?;
         Ok(self.spell(&target.declared, path))
     }
 

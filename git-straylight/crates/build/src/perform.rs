@@ -13,12 +13,13 @@ use crate::claims::Claim;
 use crate::configuration::Configuration;
 use crate::error::{BuildError, BuildResult};
 use crate::inputs::{self, Said, gather};
-use crate::keys::{ActionKey, Step};
+use crate::keys::{ActionKey, Step, flatten};
 use crate::label::Label;
 use crate::lower::{self, Lowered};
 use crate::observer::{Event, Work};
 use crate::reads::Reads;
 use crate::run::run;
+use crate::runs::Run;
 use crate::session::{Session, Warning};
 
 /// What a step had as its result, and where that is known from.
@@ -73,7 +74,10 @@ pub(crate) struct Prepared {
     pub(crate) dep_file: Option<String>,
     /// Set if the list is used.
     pub(crate) reads: Option<Reads>,
+    /// The outputs that others may read before the command ends.
+    pub(crate) early: Vec<String>,
     inputs: Vec<Arc<ActionResult>>,
+    unended: Vec<(ActionKey, Arc<Vec<TraceOutput>>)>,
     warnings: Vec<Warning>,
 }
 
@@ -83,32 +87,102 @@ pub(crate) async fn perform(
     key: &ActionKey,
 ) -> BuildResult<ActionResult> {
     let session = ctx.data::<Arc<Session>>();
+    let prepared = prepared(ctx, analysed, key).await?;
+    let claim = match standing(session, analysed, &prepared)? {
+        Standing::Known(claim) => {
+            session.reused.fetch_add(1, Ordering::Relaxed);
+            session.services.observer.event(Event::Reused {
+                label: &analysed.declared.label,
+                step: &prepared.step,
+                action: &prepared.action.digest,
+            });
+            Ok((claim, false))
+        }
+        Standing::Running(run) => run.result().await.map(|claim| (claim, true)),
+        Standing::Unknown if prepared.early.is_empty() => {
+            let result = run(session, analysed, &prepared, Arc::new(|_| {})).await;
+            // A test that fails says something of itself alone.
+            if result.is_err() && key.step != Step::Test {
+                session.fail();
+            }
+            result.map(|claim| (claim, true))
+        }
+        Standing::Unknown => {
+            let run = session.runs.start(session, analysed, &prepared);
+            run.result().await.map(|claim| (claim, true))
+        }
+    };
+    // The cause is the step that it read of, if that one failed.
+    let ended = ended(ctx, &prepared).await?;
+    let (claim, executed) = claim?;
+    Ok(prepared.result(claim, executed, ended))
+}
+
+/// Returns the early outputs of a step, while it runs if it must.
+pub(crate) async fn early(
+    ctx: &Context,
+    analysed: &Arc<Analysed>,
+    key: &ActionKey,
+) -> BuildResult<Vec<TraceOutput>> {
+    let session = ctx.data::<Arc<Session>>();
+    let prepared = prepared(ctx, analysed, key).await?;
+    let run = match standing(session, analysed, &prepared)? {
+        Standing::Known(claim) => return Ok(prepared.early_of(claim)),
+        Standing::Running(run) => run,
+        Standing::Unknown => session.runs.start(session, analysed, &prepared),
+    };
+    match run.early().await {
+        Some(outputs) => Ok(outputs),
+        None => run.result().await.map(|claim| prepared.early_of(claim)),
+    }
+}
+
+/// Waits for the steps of which early outputs were read: what was made of them
+/// is worth nothing if they fail.
+async fn ended(ctx: &Context, prepared: &Prepared) -> BuildResult<Vec<Arc<ActionResult>>> {
+    let keys = prepared.unended.iter().map(|(key, _)| key);
+    let results = all(ctx.join(keys).await.into_iter().map(flatten))?;
+    for ((_, published), result) in prepared.unended.iter().zip(&results) {
+        let kept = |output| result.outputs.contains(output);
+        if !published.iter().all(kept) {
+            // An earlier run published something else; the build starts over.
+            return Err(Arc::new(BuildError::Lost(result.action)));
+        }
+    }
+    Ok(results)
+}
+
+/// What is known of a step before anything is done.
+enum Standing {
+    Known(Claim),
+    Running(Run),
+    Unknown,
+}
+
+fn standing(session: &Session, analysed: &Analysed, prepared: &Prepared) -> BuildResult<Standing> {
+    if let Some(run) = session.runs.find(prepared) {
+        return Ok(Standing::Running(run));
+    }
+    if prepared.key.step == Step::Test && session.reruns_tests {
+        return Ok(Standing::Unknown);
+    }
+    let (label, step) = (&analysed.declared.label, &*prepared.step);
+    let known = session.timed(Work::LookUp { label, step }, || known(session, prepared))?;
+    Ok(known.map_or(Standing::Unknown, Standing::Known))
+}
+
+/// Finds out what a step is.
+async fn prepared(
+    ctx: &Context,
+    analysed: &Arc<Analysed>,
+    key: &ActionKey,
+) -> BuildResult<Arc<Prepared>> {
     let (lowered, said) = lowered(ctx, analysed, key.step).await?;
     let mut prepared = prepare(ctx, analysed, key, lowered).await?;
     prepared.inputs.extend(said.steps);
+    prepared.unended.extend(said.unended);
     prepared.warnings.extend(said.warnings);
-    let runs_again = key.step == Step::Test && session.reruns_tests;
-    let (label, step) = (&analysed.declared.label, &*prepared.step);
-    let known = if runs_again {
-        None
-    } else {
-        session.timed(Work::LookUp { label, step }, || known(session, &prepared))?
-    };
-    if let Some(claim) = known {
-        session.reused.fetch_add(1, Ordering::Relaxed);
-        session.services.observer.event(Event::Reused {
-            label,
-            step,
-            action: &prepared.action.digest,
-        });
-        return Ok(prepared.result(claim, false));
-    }
-    let result = run(session, analysed, &prepared).await;
-    // A test that fails says something of itself alone.
-    if result.is_err() && key.step != Step::Test {
-        session.fail();
-    }
-    Ok(prepared.result(result?, true))
+    Ok(Arc::new(prepared))
 }
 
 /// Lowers a step, once it is known what its argument files say.
@@ -124,18 +198,26 @@ pub(crate) async fn lowered(
 }
 
 impl Prepared {
-    fn result(self, claim: Claim, executed: bool) -> ActionResult {
+    fn result(&self, claim: Claim, executed: bool, ended: Vec<Arc<ActionResult>>) -> ActionResult {
         ActionResult {
-            key: self.key,
-            step: self.step,
+            key: self.key.clone(),
+            step: self.step.clone(),
             action: self.action.digest,
             toolchain: self.action.request().toolchain,
             outputs: claim.outputs,
             trace: claim.trace,
             executed,
-            inputs: self.inputs,
-            warnings: self.warnings,
+            inputs: self.inputs.iter().cloned().chain(ended).collect(),
+            warnings: self.warnings.clone(),
         }
+    }
+
+    /// Returns those of the outputs that are early.
+    fn early_of(&self, claim: Claim) -> Vec<TraceOutput> {
+        let outputs = claim.outputs.into_iter();
+        outputs
+            .filter(|output| self.early.contains(&output.path))
+            .collect()
     }
 }
 
@@ -169,7 +251,9 @@ pub(crate) async fn prepare(
         action,
         key: key.clone(),
         tree: gathered.tree,
+        early: lowered.early,
         inputs: gathered.steps,
+        unended: gathered.unended,
         warnings: gathered.warnings,
     })
 }

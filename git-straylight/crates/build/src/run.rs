@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use straylight_exec::{ExecError, Executor, Outcome, OutputContent, Status, Trace, Usage};
+use straylight_exec::{ExecError, Executor, Outcome, Output, OutputContent, Status, Trace, Usage};
 use straylight_odb::{ContentStore as _, Digest, StoreError, layout};
 
 use crate::analyse::Analysed;
@@ -14,11 +14,13 @@ use crate::observer::Event;
 use crate::perform::{Prepared, exec_error};
 use crate::session::Session;
 
-/// Runs a step, and keeps what it made, the trace and a claim.
+/// Runs a step, and keeps what it made, the trace and a claim. `published` hears
+/// of each early output.
 pub(crate) async fn run(
     session: &Session,
     analysed: &Analysed,
     prepared: &Prepared,
+    published: Arc<dyn Fn(&Output) + Send + Sync>,
 ) -> BuildResult<Claim> {
     let services = &session.services;
     let declared = &analysed.declared;
@@ -40,7 +42,7 @@ pub(crate) async fn run(
         .map_or(0, |since| {
             u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
         });
-    let outcome = execute(session, analysed, prepared, &executor).await?;
+    let outcome = execute(session, analysed, prepared, &executor, published).await?;
     let request = prepared.action.request();
     let description = executor.description();
     let trace = Trace::of(&request, &outcome, &description, &[], start);
@@ -60,6 +62,7 @@ async fn execute(
     analysed: &Analysed,
     prepared: &Prepared,
     executor: &Arc<dyn Executor>,
+    published: Arc<dyn Fn(&Output) + Send + Sync>,
 ) -> BuildResult<Outcome> {
     let services = &session.services;
     let label = &analysed.declared.label;
@@ -70,10 +73,13 @@ async fn execute(
         step,
         action,
     });
-    let (request, cancellation) = (prepared.action.request(), services.cancellation.clone());
+    let mut request = prepared.action.request();
+    request.early.clone_from(&prepared.early);
+    let cancellation = services.cancellation.clone();
     let runner = Arc::clone(executor);
     let ran =
-        tokio::task::spawn_blocking(move || runner.execute(&request, &cancellation, &|_| {})).await;
+        tokio::task::spawn_blocking(move || runner.execute(&request, &cancellation, &*published))
+            .await;
     let (mut usage, mut status) = (Usage::default(), None);
     let result = match ran {
         Err(error) => Err(BuildError::Internal(error.to_string())),

@@ -17,6 +17,7 @@ use crate::error::Place;
 use crate::files::Files;
 use crate::keys::ActionKey;
 use crate::observer::{Event, Observer, Work};
+use crate::runs::Runs;
 use crate::tree::{Signature, SourceTree};
 
 /// The rooms that a build works with.
@@ -90,6 +91,7 @@ pub(crate) struct Session {
     failed: AtomicBool,
     warned: Mutex<HashSet<Warning>>,
     /// Steps that were computed, with their names and actions.
+    pub(crate) runs: Runs,
     computed: Mutex<Vec<(ActionKey, String, Digest)>>,
     tracking: OnceLock<Option<Signature>>,
 }
@@ -115,6 +117,7 @@ impl Session {
             reused: AtomicUsize::new(0),
             failed: AtomicBool::new(false),
             warned: Mutex::default(),
+            runs: Runs::default(),
             computed: Mutex::default(),
             tracking: OnceLock::new(),
         }

@@ -128,7 +128,8 @@ pub enum Output {
     File(String),
     /// A folder with whatever the action puts there.
     Folder(String),
-    /// A file that is complete before the action ends.
+    /// A file that is complete before the action ends, as soon as it was moved
+    /// to its path.
     Early(String),
 }
 
@@ -238,6 +239,10 @@ pub struct Action {
     /// Beside the fixed environment.
     #[serde(default)]
     pub env: Vec<Variable>,
+    /// Files that say more of the environment, a `NAME=value` on each line; `env`
+    /// has the last word.
+    #[serde(default)]
+    pub env_files: Vec<Source>,
     /// Where the compiler lists what it read, as a makefile; below the target's
     /// output folder.
     #[serde(default)]
@@ -359,6 +364,20 @@ impl Action {
         outputs.chain(list.filter(|list| !self.outputs.iter().any(|out| out.path() == *list)))
     }
 
+    /// Returns the sources that no argument names.
+    fn unnamed(&self) -> impl Iterator<Item = &Source> {
+        self.inputs.iter().chain(&self.env_files)
+    }
+
+    /// Returns the outputs that are complete before the command ends.
+    pub(crate) fn early(&self) -> impl Iterator<Item = &str> {
+        let outputs = self.outputs.iter();
+        outputs.filter_map(|output| match output {
+            Output::Early(path) => Some(path.as_str()),
+            Output::File(_) | Output::Folder(_) => None,
+        })
+    }
+
     /// Returns what people call the step: `c_compile lapi.c.o`.
     #[must_use]
     pub fn step(&self) -> String {
@@ -382,7 +401,7 @@ impl Target {
             Argument::Each { .. } => Vec::new(),
         });
         let items = self.sets.iter().flat_map(|set| set.items.iter().flatten());
-        let sources = (self.actions.iter().flat_map(|action| &action.inputs))
+        let sources = (self.actions.iter().flat_map(Action::unnamed))
             .chain(self.sets.iter().flat_map(|set| &set.inputs))
             .chain(&self.data)
             .chain(items.filter_map(Piece::source))
@@ -412,7 +431,7 @@ impl Target {
                 Argument::Each { .. } => {}
             }
         }
-        let sources = (self.actions.iter().flat_map(|action| &action.inputs))
+        let sources = (self.actions.iter().flat_map(Action::unnamed))
             .chain(self.sets.iter().flat_map(|set| &set.inputs))
             .chain(&self.data);
         sources.for_each(|source| source.mention(&mut mentions));

@@ -28,7 +28,6 @@ use crate::configuration::Configuration;
 use crate::error::{BuildError, BuildResult};
 use crate::keys::{ActionKey, TargetKey, flatten};
 use crate::label::Label;
-use crate::lower::Input;
 use crate::perform::{self, ActionResult, exec_error};
 use crate::session::Session;
 use history::History;
@@ -110,19 +109,12 @@ impl Key for PresentKey {
     type Value = BuildResult<Arc<Present>>;
 
     async fn compute(&self, ctx: &Context) -> Self::Value {
-        let target = TargetKey {
-            label: self.0.label.clone(),
-            configuration: self.0.configuration,
-        };
-        let analysed = flatten(ctx.compute(&target).await)?;
+        let analysed = flatten(ctx.compute(&self.0.target()).await)?;
         let (lowered, _) = perform::lowered(ctx, &analysed, self.0.step).await?;
         let makers = lowered
             .inputs
             .iter()
-            .filter_map(|(path, input)| match input {
-                Input::Made(key) => Some((path.clone(), key.clone())),
-                Input::Source { .. } | Input::Pinned { .. } => None,
-            });
+            .filter_map(|(path, input)| Some((path.clone(), input.maker()?.clone())));
         let makers = makers.collect();
         let prepared = perform::prepare(ctx, &analysed, &self.0, lowered).await?;
         let messages = MemoryContentStore::default();

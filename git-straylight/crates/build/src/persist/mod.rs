@@ -19,8 +19,8 @@ use straylight_dice::{Codecs, Data, Fingerprint};
 use straylight_odb::Sha256;
 
 use crate::keys::{
-    ActionKey, FileKey, ListingKey, NamesKey, PackageKey, PlatformsKey, RootKey, SelectionKey,
-    SourceKey, TargetKey,
+    ActionKey, EarlyKey, FileKey, ListingKey, NamesKey, PackageKey, PlatformsKey, RootKey,
+    SelectionKey, SourceKey, TargetKey,
 };
 use crate::session::{Session, Warning};
 use crate::target_graph::DeclarationKey;
@@ -37,6 +37,7 @@ pub(crate) fn codecs() -> Codecs {
         .with::<TargetKey>()
         .with::<SourceKey>()
         .with::<ActionKey>()
+        .with::<EarlyKey>()
         .with::<RootKey>()
         .with::<DeclarationKey>()
 }

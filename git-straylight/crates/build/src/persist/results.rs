@@ -9,7 +9,7 @@ use straylight_odb::{Digest, Sha256};
 
 use super::{cbor, fingerprint, remind, text, written};
 use crate::build::Wanted;
-use crate::keys::{ActionKey, RootKey, Step, TargetKey, flatten};
+use crate::keys::{ActionKey, EarlyKey, RootKey, Step, TargetKey, flatten};
 use crate::perform::ActionResult;
 use crate::root::{Root, RootOutput};
 use crate::session::Warning;
@@ -66,15 +66,11 @@ impl Persistent for ActionKey {
     const TAG: u16 = 8;
 
     fn encode(&self, out: &mut Vec<u8>) {
-        let target = TargetKey {
-            label: self.label.clone(),
-            configuration: self.configuration,
-        };
         let step = match self.step {
             Step::Action(index) => index.to_string(),
             Step::Test => "test".to_owned(),
         };
-        out.extend(format!("{step} {}", written::target(&target)).as_bytes());
+        out.extend(format!("{step} {}", written::target(&self.target())).as_bytes());
     }
 
     fn decode(bytes: &[u8]) -> Option<Self> {
@@ -150,6 +146,31 @@ impl Persistent for ActionKey {
     fn remind(&self, stored: &[u8], data: &Data) {
         let stored = minicbor::decode::<StoredResult>(stored).ok();
         remind(stored.map(|stored| stored.warnings), data);
+    }
+}
+
+impl Persistent for EarlyKey {
+    const TAG: u16 = 12;
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.0.encode(out);
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        ActionKey::decode(bytes).map(Self)
+    }
+
+    fn fingerprint(value: &Self::Value) -> Option<Fingerprint> {
+        Self::store(value).map(|stored| fingerprint(&stored))
+    }
+
+    fn store(value: &Self::Value) -> Option<Vec<u8>> {
+        Some(cbor(&**value.as_ref().ok()?))
+    }
+
+    fn read(&self, stored: &[u8]) -> Option<Self::Value> {
+        let outputs = minicbor::decode::<Vec<TraceOutput>>(stored).ok();
+        outputs.map(|outputs| Ok(Arc::new(outputs)))
     }
 }
 

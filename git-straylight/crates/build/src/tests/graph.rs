@@ -205,6 +205,36 @@ fn a_lost_blob_is_made_again_in_the_same_build() {
 }
 
 #[test]
+fn lines_of_a_file_are_variables() {
+    let build = r#"in { made = rule (made "made" [ say "generate" ])
+      , x = rule (made "x" [ say "run" ] // { actions = [ action "o" [ say "run" ] // { env = toMap { OWN = "last" }, env_files = [ Source.File "vars", Source.Output { target = ":made", output = "o" } ] } ] }) }"#;
+    let world = World::new(&[
+        ("p/BUILD.dhall", build),
+        ("p/vars", "A=1=2\n\nOWN=first\nB=\n"),
+    ]);
+    let failure = world.failure("//p:x");
+    assert!(
+        failure.contains("line 1 of `out/p/made/o` is not `NAME=value`: `generate out/p/made/o`"),
+        "{failure}"
+    );
+    world.write(
+        "p/BUILD.dhall",
+        &build.replace(r#"say "generate""#, r#"say "GEN=x""#),
+    );
+    let text = world.output("//p:x");
+    let lines: Vec<&str> = text.lines().collect();
+    let made = "GEN=x out/p/made/o";
+    assert_eq!(lines, ["run out/p/x/o", "A=1=2", "B=", made, "OWN=last"]);
+    world.ran();
+    world.write("p/vars", "B=\nA=1=2\n");
+    world.output("//p:x");
+    assert_eq!(world.ran(), [""; 0], "the variables are the same");
+    world.write("p/vars", "A=3\n");
+    world.output("//p:x");
+    assert_eq!(world.ran(), ["run out/p/x/o"]);
+}
+
+#[test]
 fn lines_of_a_file_are_arguments() {
     let build = r#"in { flags = rule (made "flags" [ say "generate" ])
       , x = rule (made "x" [ say "run", Argument.FromFile (Source.File "own"), Argument.FromFile (Source.Output { target = ":flags", output = "o" }), say "end" ]) }"#;

@@ -1,6 +1,7 @@
 //! The whole room, with sources in memory and an executor that runs nothing:
 //! it makes of each action a text that says what the action saw.
 
+mod early;
 mod graph;
 mod messages;
 mod questions;
@@ -12,9 +13,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use straylight_dhall::{EmbeddedLibrary, library};
+use straylight_exec::action::BASE_ENVIRONMENT;
 use straylight_exec::{
     Cancellation, Description, ExecError, Executor, Isolation, Node, Outcome, Output,
-    OutputContent, Request, Status, Usage, merkle,
+    OutputContent, Published, Request, Status, Usage, merkle,
 };
 use straylight_odb::{ContentStore as _, LocalStore};
 
@@ -103,12 +105,24 @@ impl SourceTree for MemoryTree {
     }
 }
 
-/// Makes each declared output a text: the command, and the bytes of every
-/// input. An argument `fail` fails; `lose` makes nothing; `mkdir` a folder.
+/// Makes each declared output a text: the command, what is unusual in its
+/// environment, and the bytes of every input. An argument `fail` fails; `lose`
+/// makes nothing; `mkdir` a folder. An early output says the command alone, and
+/// then `until:word` waits for a command that has `word`.
 #[derive(Debug)]
 struct Scribe {
     store: Arc<LocalStore>,
     ran: Mutex<Vec<Vec<String>>>,
+    mood: Mutex<Mood>,
+}
+
+/// What an action depends on though its digest does not say so.
+#[derive(Debug, Default)]
+struct Mood {
+    /// Commands with this word fail.
+    fails: Option<&'static str>,
+    /// Early outputs say this, too.
+    says: &'static str,
 }
 
 impl Executor for Scribe {
@@ -116,11 +130,18 @@ impl Executor for Scribe {
         &self,
         request: &Request,
         _cancellation: &Cancellation,
-        _published: straylight_exec::Published<'_>,
+        published: Published<'_>,
     ) -> Result<Outcome, ExecError> {
         let arguments = &request.command.arguments;
         self.ran.lock().unwrap().push(arguments.clone());
         let mut text = arguments.join(" ") + "\n";
+        let early = self.publish(request, &text, published)?;
+        let base = BASE_ENVIRONMENT.map(|(name, _)| name);
+        for variable in &request.command.environment_variables {
+            if !base.contains(&&*variable.name) {
+                text += &format!("{}={}\n", variable.name, variable.value);
+            }
+        }
         merkle::walk(&*self.store, &request.input_root, &mut |path, node| {
             if let Node::File { digest, .. } = node {
                 let bytes = self.store.read(digest)?;
@@ -144,18 +165,22 @@ impl Executor for Scribe {
                 executable: false,
             }
         };
+        let fails = says("fail") || self.mood.lock().unwrap().fails.is_some_and(says);
         let paths = request.command.output_paths.clone();
         let (made, missing) = if says("lose") {
             (Vec::new(), paths)
         } else {
             (paths, Vec::new())
         };
-        let outputs = made.into_iter().map(|path| Output {
-            path,
-            content: content.clone(),
+        let outputs = made.into_iter().map(|path| {
+            let early = early.iter().find(|early| early.path == path);
+            early.cloned().unwrap_or_else(|| Output {
+                content: content.clone(),
+                path,
+            })
         });
         Ok(Outcome {
-            status: Status::Exited(i32::from(says("fail"))),
+            status: Status::Exited(i32::from(fails)),
             stdout: Vec::new(),
             stderr: b"the scribe speaks\n".to_vec(),
             outputs: outputs.collect(),
@@ -173,6 +198,37 @@ impl Executor for Scribe {
             isolation: Isolation::None,
             enforced: &[],
         }
+    }
+}
+
+impl Scribe {
+    fn publish(
+        &self,
+        request: &Request,
+        text: &str,
+        published: Published<'_>,
+    ) -> Result<Vec<Output>, ExecError> {
+        let mood = self.mood.lock().unwrap().says;
+        let mut outputs = Vec::new();
+        for path in &request.early {
+            let content = OutputContent::File {
+                digest: self.store.write(format!("{text}{mood}").as_bytes())?,
+                executable: false,
+            };
+            let path = path.clone();
+            outputs.push(Output { path, content });
+            published(outputs.last().unwrap());
+        }
+        let mut words = request.command.arguments.iter();
+        if let Some(word) = words.find_map(|word| word.strip_prefix("until:")) {
+            let start = std::time::Instant::now();
+            let came = |ran: &Vec<Vec<String>>| ran.iter().flatten().any(|other| other == word);
+            while !came(&self.ran.lock().unwrap()) {
+                assert!(start.elapsed().as_secs() < 60, "`{word}` never came");
+                std::thread::yield_now();
+            }
+        }
+        Ok(outputs)
     }
 }
 
@@ -209,6 +265,7 @@ impl World {
         let scribe = Arc::new(Scribe {
             store: Arc::clone(&store),
             ran: Mutex::default(),
+            mood: Mutex::default(),
         });
         let warnings = Arc::new(Warnings::default());
         let services = Services {
@@ -268,7 +325,12 @@ impl World {
     /// Builds, and returns the text of the target's only output.
     #[track_caller]
     fn output(&self, label: &str) -> String {
-        let report = self.build(label);
+        self.text(&self.build(label))
+    }
+
+    /// Returns the text of the only output of what was built.
+    #[track_caller]
+    fn text(&self, report: &Report) -> String {
         assert!(report.failures.is_empty(), "{:?}", report.failures);
         let outputs = &report.built[0].outputs;
         assert_eq!(outputs.len(), 1, "{outputs:?}");
