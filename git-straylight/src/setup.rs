@@ -14,10 +14,10 @@ use straylight_build::state::State;
 use straylight_build::tree::SourceTree;
 use straylight_build::work_tree::WorkTree;
 use straylight_build::{
-    Builder, GraphFile, Mode, Options, PackagePath, Reference, Report, Services, Triple,
+    Builder, GraphFile, Mode, Options, PackagePath, Reference, Report, Services, Triple, Wanted,
 };
 use straylight_dhall::{Chain, DiskCache, EmbeddedLibrary, Importer};
-use straylight_exec::{Cancellation, Executor, NamespaceExecutor, PlainExecutor};
+use straylight_exec::{Cancellation, LazyExecutor, NamespaceExecutor, PlainExecutor};
 use straylight_odb::repo::{Commit, Repository};
 use straylight_odb::{LocalStore, Sha256};
 
@@ -289,13 +289,34 @@ impl Setup {
         Self::with_tree(workspace, sources, profile, how)
     }
 
+    /// Builds what `references` mean; looks first whether that is done already.
+    pub(crate) fn build(
+        &self,
+        references: &[Reference],
+        wanted: Wanted,
+        materializer: Option<&Materializer>,
+    ) -> Result<Report> {
+        self.phase("select");
+        let builder = &self.builder;
+        if let Some(report) = builder.unchanged(references, wanted, materializer) {
+            return Ok(report);
+        }
+        let labels = builder.select(references)?;
+        self.phase("build");
+        let report = builder.build(&labels, wanted, materializer);
+        if report.failures.is_empty() {
+            builder.reached(references, wanted);
+        }
+        Ok(report)
+    }
+
     fn with_tree(
         workspace: &Workspace,
         (tree, state, commit): (Arc<dyn SourceTree>, Arc<State>, Option<Commit>),
         profile: Option<Arc<Profile>>,
         how: &HowArgs,
     ) -> Result<Self> {
-        let executor = how.executor(&workspace.store)?;
+        let executor = how.executor(&workspace.store);
         workspace.register()?;
         let progress = Arc::new(Progress::new(how.verbose, how.keep_going));
         let cancellation = Cancellation::new();
@@ -304,10 +325,8 @@ impl Setup {
             tree,
             claims: Arc::new(LocalClaims(Arc::clone(&workspace.store))),
             store: Arc::clone(&workspace.store),
-            belief: Arc::new(SameIsolation(
-                executor.description().isolation.as_str().to_owned(),
-            )),
-            executor: Some(executor),
+            belief: Arc::new(SameIsolation(how.isolation_name().to_owned())),
+            executor: Some(Arc::new(executor)),
             observer: match &profile {
                 None => Arc::clone(&progress) as _,
                 Some(profile) => {
@@ -410,10 +429,14 @@ impl HowArgs {
         }
     }
 
-    fn executor(&self, store: &Arc<LocalStore>) -> Result<Arc<dyn Executor>> {
-        Ok(match self.isolation {
-            Isolation::Namespaces => Arc::new(NamespaceExecutor::new(Arc::clone(store))?),
-            Isolation::None => Arc::new(PlainExecutor::new(Arc::clone(store))?),
+    fn executor(&self, store: &Arc<LocalStore>) -> LazyExecutor {
+        let (store, isolation) = (Arc::clone(store), self.isolation);
+        LazyExecutor::new(move || {
+            let store = Arc::clone(&store);
+            Ok(match isolation {
+                Isolation::Namespaces => Arc::new(NamespaceExecutor::new(store)?),
+                Isolation::None => Arc::new(PlainExecutor::new(store)?),
+            })
         })
     }
 }

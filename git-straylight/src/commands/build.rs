@@ -32,13 +32,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let workspace = Workspace::open()?;
     let references = workspace.references(&args.labels)?;
     let setup = Setup::new(&workspace, &args.build)?;
-    setup.phase("select");
-    let labels = setup.builder.select(&references)?;
     let materializer = setup.materializer(&workspace)?;
-    setup.phase("build");
-    let report = setup
-        .builder
-        .build(&labels, Wanted::Outputs, Some(&materializer));
+    let report = setup.build(&references, Wanted::Outputs, Some(&materializer))?;
     let code = conclude(&setup, &report)?;
     if args.json {
         ui::result(json(&report));

@@ -163,7 +163,7 @@ pub(crate) fn summary(report: &Report) -> String {
     if parts.is_empty() {
         return "no actions".to_owned();
     }
-    if report.executed == 0 && failures == 0 {
+    if report.executed == 0 && report.failures.is_empty() {
         return format!(
             "nothing to do: {} up to date",
             ui::count(report.reused, "action")

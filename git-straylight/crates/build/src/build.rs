@@ -16,8 +16,11 @@ use crate::analyse;
 use crate::configuration::{Configuration, Mode, Triple};
 use crate::error::{BuildError, BuildResult};
 use crate::files::Files;
+use crate::goal;
 use crate::import::TreeImporter;
-use crate::keys::{ActionKey, PackageKey, PlatformsKey, RootKey, SelectionKey, TargetKey, flatten};
+use crate::keys::{
+    ActionKey, GoalKey, PackageKey, PlatformsKey, RootKey, SelectionKey, TargetKey, flatten,
+};
 use crate::label::{Label, PackagePath, Reference};
 use crate::lower;
 use crate::materialize::Materializer;
@@ -174,13 +177,45 @@ impl Builder {
         let engine = self.first_attempt().engine;
         let keys: Vec<SelectionKey> = references.iter().cloned().map(SelectionKey).collect();
         let selected = join_all(keys.iter().map(|key| engine.compute(key)));
-        let mut labels = Vec::new();
-        for selected in self.runtime.block_on(selected) {
-            labels.extend(flatten(selected)?.iter().cloned());
+        let selected: BuildResult<Vec<_>> =
+            (self.runtime.block_on(selected).into_iter().map(flatten)).collect();
+        Ok(goal::labels(&selected?))
+    }
+
+    /// Returns what an earlier process made of `references`, if nothing has
+    /// changed since then; puts what was asked for into the user's hands.
+    #[must_use]
+    pub fn unchanged(
+        &self,
+        references: &[Reference],
+        wanted: Wanted,
+        materializer: Option<&Materializer>,
+    ) -> Option<Report> {
+        self.graph.as_ref()?;
+        let attempt = self.first_attempt();
+        let goal = self.goal(references, wanted);
+        let reached = attempt.engine.current(&goal)?.ok()?;
+        let mut report = Report::default();
+        for (target, root) in &*reached {
+            // What the store has lost is made again, by a build.
+            report.built.push(built(target, root, materializer).ok()?);
         }
-        labels.sort();
-        labels.dedup();
-        Ok(labels)
+        report.reused = attempt.reused();
+        Some(report)
+    }
+
+    /// Notes that `references` have what is wanted of them, for `unchanged` in
+    /// the next process.
+    pub fn reached(&self, references: &[Reference], wanted: Wanted) {
+        if self.graph.is_some() {
+            let (engine, goal) = (self.first_attempt().engine, self.goal(references, wanted));
+            // An error was told by the build, or nothing is noted.
+            drop(self.runtime.block_on(engine.compute(&goal)));
+        }
+    }
+
+    fn goal(&self, references: &[Reference], wanted: Wanted) -> GoalKey {
+        GoalKey::new(references, wanted, self.options.target, self.options.mode)
     }
 
     /// Returns what the rules of a package say, each for its own platforms or
@@ -196,16 +231,8 @@ impl Builder {
         let mut declared = Vec::new();
         for label in package.names().labels()? {
             let rule = package.rule(label.name());
-            let mut platforms = rule.map_or_else(Vec::new, |rule| rule.platforms.clone());
-            if platforms.is_empty() {
-                platforms.push(Triple::host());
-            }
-            for target in platforms {
-                let configuration = Configuration {
-                    host: Triple::host(),
-                    target,
-                    mode: self.options.mode,
-                };
+            let platforms = rule.map_or(&[][..], |rule| &rule.platforms);
+            for configuration in goal::configurations(None, platforms, self.options.mode) {
                 let target = analyse::decode(&package, &label, configuration)?;
                 declared.push((label.clone(), target));
             }
@@ -379,20 +406,15 @@ impl Builder {
 
     /// Returns the target in each configuration that it is wanted for.
     async fn targets(&self, engine: &Engine, label: &Label) -> BuildResult<Vec<TargetKey>> {
-        let mut platforms = match self.options.target {
-            Some(target) => vec![target],
-            None => flatten(engine.compute(&PlatformsKey(label.clone())).await)?.to_vec(),
+        let platforms = match self.options.target {
+            Some(_) => Arc::default(),
+            None => flatten(engine.compute(&PlatformsKey(label.clone())).await)?,
         };
-        if platforms.is_empty() {
-            platforms.push(Triple::host());
-        }
-        let keys = platforms.into_iter().map(|target| TargetKey {
+        let configurations =
+            goal::configurations(self.options.target, &platforms, self.options.mode);
+        let keys = configurations.map(|configuration| TargetKey {
             label: label.clone(),
-            configuration: Configuration {
-                host: Triple::host(),
-                target,
-                mode: self.options.mode,
-            },
+            configuration,
         });
         let mut targets = Vec::new();
         for key in keys {
@@ -414,23 +436,7 @@ impl Builder {
         let Some(root) = flatten(engine.compute(&key).await)? else {
             return Ok(None);
         };
-        let mut built = Built {
-            label: key.target.label.clone(),
-            configuration: key.target.configuration,
-            kind: root.kind.clone(),
-            spec: root.spec,
-            outputs: outputs(&root),
-            program: None,
-            executed: root.executed,
-            actions: None,
-        };
-        if let Some(materializer) = materializer {
-            for output in &mut built.outputs {
-                let path = placed(&built.configuration, &output.path);
-                materializer.put(&path, &output.content)?;
-                output.place = Some(materializer.place(&path));
-            }
-        }
+        let mut built = built(&key.target, &root, materializer)?;
         if self.graph.is_none() {
             let analysed = flatten(engine.compute(&key.target).await)?;
             let steps = root::steps(&analysed, key.wanted);
@@ -468,14 +474,36 @@ impl Builder {
     }
 }
 
-fn outputs(root: &Root) -> Vec<BuiltOutput> {
-    let outputs = root.outputs.iter().map(|output| BuiltOutput {
-        name: output.name.clone(),
-        path: output.path.clone(),
-        content: output.content.clone(),
-        place: None,
+/// Returns a target with what is wanted of it, and puts that in its place.
+fn built(
+    target: &TargetKey,
+    root: &Root,
+    materializer: Option<&Materializer>,
+) -> BuildResult<Built> {
+    let outputs = root.outputs.iter().map(|output| {
+        let mut place = None;
+        if let Some(materializer) = materializer {
+            let path = placed(&target.configuration, &output.path);
+            materializer.put(&path, &output.content)?;
+            place = Some(materializer.place(&path));
+        }
+        Ok(BuiltOutput {
+            name: output.name.clone(),
+            path: output.path.clone(),
+            content: output.content.clone(),
+            place,
+        })
     });
-    outputs.collect()
+    Ok(Built {
+        label: target.label.clone(),
+        configuration: target.configuration,
+        kind: root.kind.clone(),
+        spec: root.spec,
+        outputs: outputs.collect::<BuildResult<_>>()?,
+        program: None,
+        executed: root.executed,
+        actions: None,
+    })
 }
 
 /// Returns where an output lies below the folder of outputs. Those for this

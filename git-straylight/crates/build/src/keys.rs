@@ -10,9 +10,10 @@ use straylight_exec::trace::TraceOutput;
 
 use crate::analyse::{Analysed, Declared};
 use crate::build::Wanted;
-use crate::configuration::{Configuration, Triple};
+use crate::configuration::{Configuration, Mode, Triple};
 use crate::error::{BuildError, BuildResult};
 use crate::files::ReadFile;
+use crate::goal;
 use crate::label::{Label, PackagePath, Reference};
 use crate::observer::{Event, Work};
 use crate::package::{Names, Package};
@@ -65,6 +66,16 @@ pub(crate) struct RootKey {
     pub(crate) wanted: Wanted,
 }
 
+/// What is wanted of all that the references on a command line mean.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct GoalKey {
+    pub(crate) references: Vec<Reference>,
+    pub(crate) wanted: Wanted,
+    /// Instead of what the targets say they are for.
+    pub(crate) target: Option<Triple>,
+    pub(crate) mode: Mode,
+}
+
 /// The result of one step of a target.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) struct ActionKey {
@@ -101,12 +112,7 @@ impl fmt::Display for ListingKey {
 
 impl fmt::Display for SelectionKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Reference::Target(label) => fmt::Display::fmt(label, f),
-            Reference::Package(path) => fmt::Display::fmt(path, f),
-            Reference::Below(path) if path.as_str().is_empty() => f.write_str("//..."),
-            Reference::Below(path) => write!(f, "{path}/..."),
-        }
+        fmt::Display::fmt(&self.0, f)
     }
 }
 
@@ -125,6 +131,12 @@ impl fmt::Display for PlatformsKey {
 impl fmt::Display for RootKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.target, f)
+    }
+}
+
+impl fmt::Display for GoalKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("what the command line wants")
     }
 }
 
@@ -287,6 +299,18 @@ impl Key for RootKey {
 
     async fn compute(&self, ctx: &Context) -> Self::Value {
         Ok(root::compute(ctx, self).await?.map(Arc::new))
+    }
+
+    fn unchanged(_old: &Self::Value, _new: &Self::Value) -> bool {
+        false
+    }
+}
+
+impl Key for GoalKey {
+    type Value = BuildResult<Arc<Vec<(TargetKey, Arc<Root>)>>>;
+
+    async fn compute(&self, ctx: &Context) -> Self::Value {
+        goal::compute(ctx, self).await.map(Arc::new)
     }
 
     fn unchanged(_old: &Self::Value, _new: &Self::Value) -> bool {

@@ -140,6 +140,17 @@ pub enum Reference {
     Below(PackagePath),
 }
 
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Target(label) => fmt::Display::fmt(label, f),
+            Self::Package(path) => fmt::Display::fmt(path, f),
+            Self::Below(path) if path.as_str().is_empty() => f.write_str("//..."),
+            Self::Below(path) => write!(f, "{path}/..."),
+        }
+    }
+}
+
 impl Reference {
     /// Parses a label written in `package`, or on a command line that stands
     /// in the folder of `package`.

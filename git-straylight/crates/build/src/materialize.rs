@@ -7,7 +7,6 @@
 use std::collections::HashSet;
 use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -16,8 +15,9 @@ use straylight_exec::{Node, TreeError, merkle};
 use straylight_odb::{Digest, LocalStore, StoreError};
 
 use crate::error::{BuildError, BuildResult};
+use crate::folder::Folder;
 use crate::path;
-use crate::state::{self, Kind, Stamp, State};
+use crate::state::{self, Kind, State};
 
 /// The folder of outputs, in the root of a work tree.
 pub const OUTPUT_FOLDER: &str = "straylight-out";
@@ -25,7 +25,7 @@ pub const OUTPUT_FOLDER: &str = "straylight-out";
 /// Puts outputs into a folder of a work tree.
 #[derive(Debug)]
 pub struct Materializer {
-    work_tree: PathBuf,
+    work_tree: Folder,
     /// Below the work tree: `straylight-out`, or `straylight-out/at/<tree>`.
     folder: String,
     store: Arc<LocalStore>,
@@ -46,7 +46,7 @@ impl Materializer {
         state: Arc<State>,
     ) -> Self {
         Self {
-            work_tree,
+            work_tree: Folder::new(work_tree),
             folder,
             store,
             state,
@@ -104,15 +104,17 @@ impl Materializer {
 
     fn write_file(&self, place: &str, digest: &Digest, executable: bool) -> BuildResult<()> {
         let on_disk = self.work_tree.join(place);
-        if fs::symlink_metadata(&on_disk).is_ok_and(|metadata| metadata.is_dir()) {
+        if (self.work_tree.stamp(place)).is_ok_and(|stamp| stamp.kind().is_dir()) {
             fs::remove_dir_all(&on_disk).map_err(failed("remove", &on_disk))?;
         }
         let copied = self.store.copy(digest, executable, &on_disk);
         if !copied.map_err(BuildError::Store)? {
             return Err(Arc::new(BuildError::Lost(*digest)));
         }
-        let metadata = fs::symlink_metadata(&on_disk).map_err(failed("read", &on_disk))?;
-        let stamp = Stamp::of(&metadata);
+        let stamp = self
+            .work_tree
+            .stamp(place)
+            .map_err(failed("read", &on_disk))?;
         // What was just written is known; nobody else writes here.
         self.state
             .remember(Kind::Output, place, stamp, digest, state::FOREVER);
@@ -121,13 +123,10 @@ impl Materializer {
 
     /// Returns whether the file that we put there is there still.
     fn has_file(&self, place: &str, digest: &Digest, executable: bool) -> bool {
-        fs::symlink_metadata(self.work_tree.join(place)).is_ok_and(|metadata| {
-            let known = self
-                .state
-                .digest(Kind::Output, place, &Stamp::of(&metadata));
-            metadata.is_file()
-                && (metadata.permissions().mode() & 0o100 != 0) == executable
-                && known == Some(*digest)
+        self.work_tree.stamp(place).is_ok_and(|stamp| {
+            stamp.kind().is_file()
+                && stamp.is_executable() == executable
+                && self.state.digest(Kind::Output, place, &stamp) == Some(*digest)
         })
     }
 

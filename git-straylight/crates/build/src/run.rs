@@ -24,7 +24,7 @@ pub(crate) async fn run(
 ) -> BuildResult<Claim> {
     let services = &session.services;
     let declared = &analysed.declared;
-    let Some(executor) = services.executor.clone() else {
+    let Some(executor) = &services.executor else {
         return Err(Arc::new(BuildError::Unknown {
             label: declared.label.clone(),
             step: prepared.step.clone(),
@@ -36,6 +36,7 @@ pub(crate) async fn run(
     if session.is_stopped() {
         return Err(cancelled());
     }
+    let executor = executor.get().map_err(BuildError::Exec)?;
     keep_request(session, prepared)?;
     let start = SystemTime::now()
         .duration_since(UNIX_EPOCH)

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use minicbor::{Decode, Encode};
 use straylight_dhall::Evaluator;
-use straylight_exec::{Cancellation, Executor};
+use straylight_exec::{Cancellation, LazyExecutor};
 use straylight_odb::{Digest, LocalStore};
 use tokio::sync::Semaphore;
 
@@ -32,7 +32,7 @@ pub struct Services {
     /// Which of it may be used.
     pub belief: Arc<dyn Belief>,
     /// Runs what is not known; without one, such an action is an error.
-    pub executor: Option<Arc<dyn Executor>>,
+    pub executor: Option<Arc<LazyExecutor>>,
     /// Hears what happens.
     pub observer: Arc<dyn Observer>,
     /// Stops the build.

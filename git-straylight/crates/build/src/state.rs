@@ -9,12 +9,12 @@
 use std::collections::HashMap;
 use std::fs;
 use std::io::{self, Write as _};
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use minicbor::{Decode, Encode};
+use rustix::fs::{FileType, Stat};
 use straylight_odb::{Digest, Sha256, StoreError};
 
 /// The first bytes of each file; another version is another file.
@@ -48,16 +48,30 @@ pub(crate) struct Stamp {
 }
 
 impl Stamp {
-    pub(crate) fn of(metadata: &fs::Metadata) -> Self {
+    pub(crate) fn of(stat: &Stat) -> Self {
+        let nanos = |nanos| i64::try_from(nanos).unwrap_or_default();
         Self {
-            modified: metadata.mtime(),
-            modified_nanos: metadata.mtime_nsec(),
-            changed: metadata.ctime(),
-            changed_nanos: metadata.ctime_nsec(),
-            size: metadata.size(),
-            inode: metadata.ino(),
-            mode: metadata.mode(),
+            modified: stat.st_mtime,
+            modified_nanos: nanos(stat.st_mtime_nsec),
+            changed: stat.st_ctime,
+            changed_nanos: nanos(stat.st_ctime_nsec),
+            size: u64::try_from(stat.st_size).unwrap_or_default(),
+            inode: stat.st_ino,
+            mode: stat.st_mode,
         }
+    }
+
+    pub(crate) fn kind(&self) -> FileType {
+        FileType::from_raw_mode(self.mode)
+    }
+
+    pub(crate) fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Returns whether its owner may run it.
+    pub(crate) fn is_executable(&self) -> bool {
+        self.mode & 0o100 != 0
     }
 
     /// Returns the stamp in writing.
@@ -294,7 +308,7 @@ mod tests {
     fn stamped(folder: &Path) -> (String, Stamp) {
         let path = folder.join("file");
         fs::write(&path, b"bytes").unwrap();
-        let stamp = Stamp::of(&fs::metadata(&path).unwrap());
+        let stamp = Stamp::of(&rustix::fs::stat(&path).unwrap());
         ("file".to_owned(), stamp)
     }
 

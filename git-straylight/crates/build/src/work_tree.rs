@@ -6,15 +6,16 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use minicbor::{Decode, Encode};
+use rustix::fs::FileType;
 
 use straylight_odb::repo::{IgnoreRules, Index, Repository};
 use straylight_odb::{ContentStore as _, Digest, LocalStore};
 
+use crate::folder::Folder;
 use crate::label::{BUILD_FILE, PackagePath};
 use crate::materialize::OUTPUT_FOLDER;
 use crate::path;
@@ -23,7 +24,7 @@ use crate::tree::{self, MAX_LINKS, Signature, SourceFile, SourceTree, TreeError}
 
 /// The sources of a build are the files of the work tree, committed or not.
 pub struct WorkTree {
-    root: PathBuf,
+    root: Folder,
     repository: Arc<Repository>,
     /// Read when somebody asks for it.
     index: OnceLock<Index>,
@@ -44,7 +45,7 @@ impl WorkTree {
         state: Arc<State>,
     ) -> Result<Self, TreeError> {
         Ok(Self {
-            root: repository.require_work_tree()?.to_owned(),
+            root: Folder::new(repository.require_work_tree()?.to_owned()),
             index: OnceLock::new(),
             repository,
             store,
@@ -54,7 +55,7 @@ impl WorkTree {
     }
 
     /// Returns the file that `path` names, after its symbolic links.
-    fn locate(&self, path: &str) -> Result<(String, PathBuf, fs::Metadata), TreeError> {
+    fn locate(&self, path: &str) -> Result<(String, Stamp), TreeError> {
         let mut current = path.to_owned();
         for _ in 0..=MAX_LINKS {
             path::check(&current).map_err(|reason| TreeError::Path {
@@ -62,16 +63,15 @@ impl WorkTree {
                 reason: reason.to_owned(),
             })?;
             self.check_folder(&current)?;
-            let on_disk = self.root.join(&current);
-            let metadata = match fs::symlink_metadata(&on_disk) {
-                Ok(metadata) => metadata,
+            let stamp = match self.root.stamp(&current) {
+                Ok(stamp) => stamp,
                 Err(error) => return Err(self.unreadable(&current, error)),
             };
-            if !metadata.is_symlink() {
-                return Ok((current, on_disk, metadata));
+            if !stamp.kind().is_symlink() {
+                return Ok((current, stamp));
             }
-            let target =
-                fs::read_link(&on_disk).map_err(|error| self.unreadable(&current, error))?;
+            let target = fs::read_link(self.root.join(&current))
+                .map_err(|error| self.unreadable(&current, error))?;
             current = tree::resolve_link(&current, &target.to_string_lossy())?;
         }
         Err(TreeError::Link {
@@ -91,9 +91,8 @@ impl WorkTree {
             return Ok(());
         }
         self.check_folder(folder)?;
-        let metadata = fs::symlink_metadata(self.root.join(folder))
-            .map_err(|error| self.unreadable(path, error))?;
-        if metadata.is_symlink() {
+        let stamp = (self.root.stamp(folder)).map_err(|error| self.unreadable(path, error))?;
+        if stamp.kind().is_symlink() {
             let target = fs::read_link(self.root.join(folder)).unwrap_or_default();
             return Err(TreeError::Link {
                 path: folder.to_owned(),
@@ -143,10 +142,11 @@ impl WorkTree {
         }
     }
 
-    fn hash(&self, path: &str, on_disk: &Path, size: u64) -> Result<Digest, TreeError> {
+    fn hash(&self, path: &str, size: u64) -> Result<Digest, TreeError> {
         const SMALL: u64 = 1 << 16;
+        let on_disk = self.root.join(path);
         if size > SMALL {
-            return Ok(self.store.write_file(on_disk)?);
+            return Ok(self.store.write_file(&on_disk)?);
         }
         let bytes = fs::read(on_disk).map_err(|error| self.unreadable(path, error))?;
         if tree::is_lfs_pointer(&bytes) {
@@ -168,8 +168,7 @@ impl WorkTree {
             path: folder.to_owned(),
             error,
         };
-        listing.note(&on_disk, true);
-        listing.look_at(&on_disk.join(".gitignore"));
+        listing.note(&self.root, Path::new(folder), true);
         let mut below = Vec::new();
         for entry in fs::read_dir(&on_disk).map_err(failed)? {
             let entry = entry.map_err(failed)?;
@@ -177,7 +176,10 @@ impl WorkTree {
                 continue;
             };
             let kind = entry.file_type().map_err(failed)?;
-            if name == BUILD_FILE && !kind.is_dir() {
+            if name == ".gitignore" {
+                // Its absence is a matter of the folder.
+                listing.look_at(&self.root, Path::new(&path::join(folder, &name)));
+            } else if name == BUILD_FILE && !kind.is_dir() {
                 listing.packages.extend(PackagePath::new(folder));
             } else if kind.is_dir() && self.is_searched(folder, &name, rules) {
                 below.push(path::join(folder, &name));
@@ -200,33 +202,33 @@ impl WorkTree {
 
 impl SourceTree for WorkTree {
     fn read(&self, path: &str) -> Result<Option<Arc<[u8]>>, TreeError> {
-        let (path, on_disk, metadata) = match self.locate(path) {
+        let (path, stamp) = match self.locate(path) {
             Ok(found) => found,
             Err(TreeError::Missing { .. }) => return Ok(None),
             Err(error) => return Err(error),
         };
-        if let Some(what) = not_a_file(&metadata) {
+        if let Some(what) = not_a_file(&stamp) {
             return Err(TreeError::NotAFile { path, what });
         }
-        let bytes = fs::read(on_disk).map_err(|error| self.unreadable(&path, error))?;
+        let bytes =
+            fs::read(self.root.join(&path)).map_err(|error| self.unreadable(&path, error))?;
         Ok(Some(bytes.into()))
     }
 
     fn store(&self, path: &str, fresh: bool) -> Result<SourceFile, TreeError> {
-        let (path, on_disk, metadata) = self.locate(path)?;
-        if let Some(what) = not_a_file(&metadata) {
+        let (path, stamp) = self.locate(path)?;
+        if let Some(what) = not_a_file(&stamp) {
             return Err(TreeError::NotAFile { path, what });
         }
-        let stamp = Stamp::of(&metadata);
-        let executable = metadata.permissions().mode() & 0o100 != 0;
+        let executable = stamp.is_executable();
         let known = self.state.digest(Kind::Source, &path, &stamp);
         if let Some(digest) = known.filter(|_| !fresh) {
             return Ok(SourceFile { digest, executable });
         }
         let read_at = state::now();
-        let digest = self.hash(&path, &on_disk, metadata.len())?;
+        let digest = self.hash(&path, stamp.size())?;
         // Unless it changed while it was read, its stamp speaks for its bytes.
-        if fs::symlink_metadata(&on_disk).is_ok_and(|after| Stamp::of(&after) == stamp) {
+        if self.root.stamp(&path).is_ok_and(|after| after == stamp) {
             self.state
                 .remember(Kind::Source, &path, stamp, &digest, read_at);
         }
@@ -244,8 +246,7 @@ impl SourceTree for WorkTree {
     fn file_signature(&self, path: &str) -> Option<Signature> {
         let now = state::now();
         match self.locate(path) {
-            Ok((path, _, metadata)) => {
-                let stamp = Stamp::of(&metadata);
+            Ok((path, stamp)) => {
                 let mut signature = stamp.to_bytes();
                 signature.extend(path.bytes());
                 stamp.is_settled(now).then_some(signature)
@@ -256,7 +257,7 @@ impl SourceTree for WorkTree {
     }
 
     fn tracking_signature(&self) -> Option<Signature> {
-        stamp_of(&self.repository.git_dir().join("index"))
+        stamp_of(&self.root, &self.repository.git_dir().join("index"))
     }
 
     fn listing(
@@ -265,7 +266,7 @@ impl SourceTree for WorkTree {
     ) -> Result<(Vec<PackagePath>, Option<Signature>), TreeError> {
         let mut listing = Listing::default();
         for file in ["config", "info/exclude"] {
-            listing.look_at(&self.repository.common_dir().join(file));
+            listing.look_at(&self.root, &self.repository.common_dir().join(file));
         }
         if self.root.join(folder.as_str()).is_dir() {
             let folder = folder.as_str();
@@ -274,7 +275,7 @@ impl SourceTree for WorkTree {
             self.repository
                 .with_ignore_rules(self.index()?, collect)??;
         } else {
-            listing.look_at(&self.root.join(folder.as_str()));
+            listing.look_at(&self.root, Path::new(folder.as_str()));
         }
         listing.packages.sort();
         let signature = listing.signature();
@@ -287,12 +288,9 @@ impl SourceTree for WorkTree {
         };
         seen.iter().all(|seen| {
             let path = Path::new(OsStr::from_bytes(&seen.path));
-            let same = stamp_of(path).as_deref() == Some(&seen.stamp[..]);
+            let same = stamp_of(&self.root, path).as_deref() == Some(&seen.stamp[..]);
             // A folder with the same stamp is the folder that was listed.
-            if same
-                && seen.is_folder
-                && let Ok(Some(folder)) = path.strip_prefix(&self.root).map(Path::to_str)
-            {
+            if let Some(folder) = path.to_str().filter(|_| same && seen.is_folder) {
                 self.folders().insert(folder.to_owned());
             }
             same
@@ -300,8 +298,8 @@ impl SourceTree for WorkTree {
     }
 }
 
-/// Something that a listing looked at: a folder, or a file of rules. An empty
-/// stamp is the absence of it.
+/// Something that a listing looked at: a folder of the tree, or a file of rules,
+/// in the tree or elsewhere. An empty stamp is the absence of it.
 #[derive(Encode, Decode)]
 struct Seen {
     #[cbor(n(0), with = "minicbor::bytes")]
@@ -323,12 +321,12 @@ struct Listing {
 
 impl Listing {
     /// Notes a file of rules, or its absence.
-    fn look_at(&mut self, path: &Path) {
-        self.note(path, false);
+    fn look_at(&mut self, root: &Folder, path: &Path) {
+        self.note(root, path, false);
     }
 
-    fn note(&mut self, path: &Path, is_folder: bool) {
-        match stamp_of(path) {
+    fn note(&mut self, root: &Folder, path: &Path, is_folder: bool) {
+        match stamp_of(root, path) {
             Some(stamp) => self.seen.push(Seen {
                 path: path.as_os_str().as_bytes().to_vec(),
                 stamp,
@@ -346,13 +344,10 @@ impl Listing {
 
 /// Returns the stamp of what is at `path`, empty if nothing is there; `None` if
 /// it may change without a new one.
-fn stamp_of(path: &Path) -> Option<Vec<u8>> {
+fn stamp_of(root: &Folder, path: &Path) -> Option<Vec<u8>> {
     let now = state::now();
-    match fs::symlink_metadata(path) {
-        Ok(metadata) => {
-            let stamp = Stamp::of(&metadata);
-            stamp.is_settled(now).then(|| stamp.to_bytes())
-        }
+    match root.stamp(path) {
+        Ok(stamp) => stamp.is_settled(now).then(|| stamp.to_bytes()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Some(Vec::new()),
         Err(_) => None,
     }
@@ -360,19 +355,19 @@ fn stamp_of(path: &Path) -> Option<Vec<u8>> {
 
 impl fmt::Debug for WorkTree {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("WorkTree").field(&self.root).finish()
+        f.debug_tuple("WorkTree").field(&self.root.path()).finish()
     }
 }
 
-fn not_a_file(metadata: &fs::Metadata) -> Option<&'static str> {
-    let kind = metadata.file_type();
+fn not_a_file(stamp: &Stamp) -> Option<&'static str> {
+    let kind = stamp.kind();
     if kind.is_file() {
         None
     } else if kind.is_dir() {
         Some("a folder")
-    } else if kind.is_socket() {
+    } else if kind == FileType::Socket {
         Some("a socket")
-    } else if kind.is_fifo() {
+    } else if kind == FileType::Fifo {
         Some("a pipe")
     } else {
         Some("a device")

@@ -128,6 +128,18 @@ impl Engine {
         Ok(value.map(|value| typed::<K>(&value).clone()))
     }
 
+    /// Returns the value of `key` if it is in the image, right, and needs no
+    /// other value to be read. Nothing is computed.
+    #[must_use]
+    pub fn current<K: Key>(&self, key: &K) -> Option<K::Value> {
+        let mut state = self.shared.lock();
+        let node = state.graph.keys.intern(key);
+        state.graph.seek(node, &self.shared.data);
+        state.graph.read(node);
+        let value = state.graph.clean(node)?.value.as_ref()?;
+        Some(typed::<K>(value).clone())
+    }
+
     /// Returns how many results of keys of this type were found in the image,
     /// and found to be right, since the engine was made.
     #[must_use]

@@ -128,7 +128,8 @@ impl Saver<'_> {
             if !opened {
                 self.written.insert(origin, None);
                 pending.push((origin, true));
-                let below = groups.into_iter().flatten();
+                // What was asked for first is written first, and looked at first.
+                let below = groups.into_iter().flatten().rev();
                 pending.extend(below.map(|origin| (origin, false)));
                 continue;
             }

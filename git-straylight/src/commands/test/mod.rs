@@ -38,10 +38,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let mut build = args.build.clone();
     build.how.reruns_tests = args.no_cache;
     let setup = Setup::new(&workspace, &build)?;
-    setup.phase("select");
-    let labels = setup.builder.select(&references)?;
-    setup.phase("build");
-    let report = setup.builder.build(&labels, Wanted::Tests, None);
+    let report = setup.build(&references, Wanted::Tests, None)?;
     let code = conclude(&setup, &report)?;
     for built in &report.built {
         let again = if built.executed {

@@ -5,6 +5,7 @@
 //! evaluated again when somebody looks at them; results of actions, and what was
 //! wanted of a target, are kept. Stored values are CBOR.
 
+mod goals;
 mod packages;
 mod results;
 mod sources;
@@ -19,7 +20,7 @@ use straylight_dice::{Codecs, Data, Fingerprint};
 use straylight_odb::Sha256;
 
 use crate::keys::{
-    ActionKey, EarlyKey, FileKey, ListingKey, NamesKey, PackageKey, PlatformsKey, RootKey,
+    ActionKey, EarlyKey, FileKey, GoalKey, ListingKey, NamesKey, PackageKey, PlatformsKey, RootKey,
     SelectionKey, SourceKey, TargetKey,
 };
 use crate::session::{Session, Warning};
@@ -39,6 +40,7 @@ pub(crate) fn codecs() -> Codecs {
         .with::<ActionKey>()
         .with::<EarlyKey>()
         .with::<RootKey>()
+        .with::<GoalKey>()
         .with::<DeclarationKey>()
 }
 

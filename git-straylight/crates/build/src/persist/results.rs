@@ -8,7 +8,6 @@ use straylight_exec::trace::TraceOutput;
 use straylight_odb::{Digest, Sha256};
 
 use super::{cbor, fingerprint, remind, text, written};
-use crate::build::Wanted;
 use crate::keys::{ActionKey, EarlyKey, RootKey, Step, TargetKey, flatten};
 use crate::perform::ActionResult;
 use crate::root::{Root, RootOutput};
@@ -175,7 +174,7 @@ impl Persistent for EarlyKey {
 }
 
 #[derive(Encode, Decode)]
-struct StoredRoot {
+pub(super) struct StoredRoot {
     #[n(0)]
     kind: String,
     #[cbor(n(1), with = "minicbor::bytes")]
@@ -184,15 +183,30 @@ struct StoredRoot {
     outputs: Vec<RootOutput>,
 }
 
+impl StoredRoot {
+    pub(super) fn of(root: &Root) -> Self {
+        Self {
+            kind: root.kind.clone(),
+            spec: *root.spec.as_raw(),
+            outputs: root.outputs.clone(),
+        }
+    }
+
+    pub(super) fn root(self) -> Root {
+        Root {
+            kind: self.kind,
+            spec: Sha256::from_raw(self.spec),
+            outputs: self.outputs,
+            executed: false,
+        }
+    }
+}
+
 impl Persistent for RootKey {
     const TAG: u16 = 9;
 
     fn encode(&self, out: &mut Vec<u8>) {
-        let wanted = match self.wanted {
-            Wanted::Outputs => "outputs",
-            Wanted::Programs => "programs",
-            Wanted::Tests => "tests",
-        };
+        let wanted = written::wanted(self.wanted);
         out.extend(format!("{wanted} {}", written::target(&self.target)).as_bytes());
     }
 
@@ -200,12 +214,7 @@ impl Persistent for RootKey {
         let (wanted, target) = text(bytes)?.split_once(' ')?;
         Some(Self {
             target: written::read_target(target)?,
-            wanted: match wanted {
-                "outputs" => Wanted::Outputs,
-                "programs" => Wanted::Programs,
-                "tests" => Wanted::Tests,
-                _ => return None,
-            },
+            wanted: written::read_wanted(wanted)?,
         })
     }
 
@@ -215,21 +224,11 @@ impl Persistent for RootKey {
 
     fn store(value: &Self::Value) -> Option<Vec<u8>> {
         let root = value.as_ref().ok()?;
-        Some(cbor(&root.as_ref().map(|root| StoredRoot {
-            kind: root.kind.clone(),
-            spec: *root.spec.as_raw(),
-            outputs: root.outputs.clone(),
-        })))
+        Some(cbor(&root.as_deref().map(StoredRoot::of)))
     }
 
     fn read(&self, stored: &[u8]) -> Option<Self::Value> {
         let read = minicbor::decode::<Option<StoredRoot>>(stored).ok();
-        let root = |stored: StoredRoot| Root {
-            kind: stored.kind,
-            spec: Sha256::from_raw(stored.spec),
-            outputs: stored.outputs,
-            executed: false,
-        };
-        read.map(|stored| Ok(stored.map(root).map(Arc::new)))
+        read.map(|stored| Ok(stored.map(StoredRoot::root).map(Arc::new)))
     }
 }

@@ -1,6 +1,7 @@
 //! Labels, folders and configurations in writing, one after another.
 
 use super::text;
+use crate::build::Wanted;
 use crate::configuration::{Configuration, Mode, Triple};
 use crate::keys::TargetKey;
 use crate::label::{Label, PackagePath, Reference};
@@ -21,22 +22,46 @@ pub(crate) fn package(bytes: &[u8]) -> Option<PackagePath> {
 /// `host target mode`
 pub(crate) fn configuration(configuration: &Configuration) -> String {
     let Configuration { host, target, mode } = configuration;
-    let mode = match mode {
+    format!("{host} {target} {}", self::mode(*mode))
+}
+
+pub(crate) fn mode(mode: Mode) -> &'static str {
+    match mode {
         Mode::debug => "debug",
         Mode::release => "release",
-    };
-    format!("{host} {target} {mode}")
+    }
+}
+
+pub(crate) fn read_mode(text: &str) -> Option<Mode> {
+    match text {
+        "debug" => Some(Mode::debug),
+        "release" => Some(Mode::release),
+        _ => None,
+    }
+}
+
+pub(crate) fn wanted(wanted: Wanted) -> &'static str {
+    match wanted {
+        Wanted::Outputs => "outputs",
+        Wanted::Programs => "programs",
+        Wanted::Tests => "tests",
+    }
+}
+
+pub(crate) fn read_wanted(text: &str) -> Option<Wanted> {
+    match text {
+        "outputs" => Some(Wanted::Outputs),
+        "programs" => Some(Wanted::Programs),
+        "tests" => Some(Wanted::Tests),
+        _ => None,
+    }
 }
 
 pub(crate) fn read_configuration(text: &str) -> Option<Configuration> {
     let mut words = text.split(' ');
     let mut triple = || words.next()?.parse::<Triple>().ok();
     let (host, target) = (triple()?, triple()?);
-    let mode = match words.next()? {
-        "debug" => Mode::debug,
-        "release" => Mode::release,
-        _ => return None,
-    };
+    let mode = read_mode(words.next()?)?;
     Some(Configuration { host, target, mode })
 }
 

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex};
 use straylight_dhall::{EmbeddedLibrary, library};
 use straylight_exec::action::BASE_ENVIRONMENT;
 use straylight_exec::{
-    Cancellation, Description, ExecError, Executor, Isolation, Node, Outcome, Output,
+    Cancellation, Description, ExecError, Executor, Isolation, LazyExecutor, Node, Outcome, Output,
     OutputContent, Published, Request, Status, Usage, merkle,
 };
 use straylight_odb::{ContentStore as _, LocalStore};
@@ -273,7 +273,10 @@ impl World {
             claims: Arc::new(LocalClaims(Arc::clone(&store))),
             store,
             belief: Arc::new(SameIsolation("none".to_owned())),
-            executor: Some(Arc::clone(&scribe) as _),
+            executor: Some(Arc::new(LazyExecutor::new({
+                let scribe = Arc::clone(&scribe);
+                move || Ok(Arc::clone(&scribe) as _)
+            }))),
             observer: Arc::clone(&warnings) as _,
             cancellation: Cancellation::new(),
         };

@@ -2,16 +2,25 @@
 
 use super::World;
 use crate::label::{PackagePath, Reference};
-use crate::{GraphFile, Options, Report, Wanted};
+use crate::{Builder, GraphFile, Options, Report, Wanted};
 
-/// Builds everything as a new process does; returns what it did and read.
-fn build(world: &World, wanted: &str) -> (Report, Vec<String>) {
+/// A builder as a new process has it.
+fn builder(world: &World) -> Builder {
     let graph = GraphFile {
         path: world.folder().join("graph"),
         context: [1; 32],
     };
+    world.builder(Options::native()).with_graph(graph)
+}
+
+fn everything() -> Reference {
+    Reference::Below(PackagePath::new("").unwrap())
+}
+
+/// Builds everything as a new process does; returns what it did and read.
+fn build(world: &World, wanted: &str) -> (Report, Vec<String>) {
     world.tree.read.lock().unwrap().clear();
-    let builder = world.builder(Options::native()).with_graph(graph);
+    let builder = builder(world);
     let root = PackagePath::new("").unwrap();
     let reference = Reference::parse(wanted, &root).unwrap();
     let report = match builder.select(&[reference]) {
@@ -61,6 +70,53 @@ fn a_build_after_which_nothing_changed_reads_nothing() {
     assert_eq!(read, [""; 0]);
     let (second, ran, read) = outputs(&world);
     assert_eq!((second, ran, read), (first, vec![], vec![]));
+}
+
+#[test]
+fn what_was_reached_is_known_as_a_whole() {
+    let world = world();
+    let references = [everything()];
+    let unchanged = || builder(&world).unchanged(&references, Wanted::Outputs, None);
+    assert!(unchanged().is_none(), "nothing was built");
+    let build = || {
+        let builder = builder(&world);
+        let labels = builder.select(&references).unwrap();
+        let report = builder.build(&labels, Wanted::Outputs, None);
+        if report.failures.is_empty() {
+            builder.reached(&references, Wanted::Outputs);
+        }
+        builder.save().unwrap();
+        report
+    };
+    let shown = |report: &Report| format!("{:?}", report.built);
+    let first = build();
+    world.tree.read.lock().unwrap().clear();
+    let known = unchanged().unwrap();
+    assert_eq!(shown(&known), shown(&build()));
+    assert_eq!((known.executed, known.reused), (0, 3));
+    assert_eq!(*world.tree.read.lock().unwrap(), [""; 0]);
+    let tests = builder(&world).unchanged(&references, Wanted::Tests, None);
+    assert!(tests.is_none(), "the tests were not wanted");
+    // Each kind of change is seen: a source, a build file, a package, a failure.
+    world.write("b/g", "other");
+    assert!(unchanged().is_none());
+    assert_ne!(shown(&build()), shown(&first));
+    assert!(unchanged().is_some());
+    world.write(
+        "c/BUILD.dhall",
+        r#"in { new = rule (made "new" [ say "new" ]) }"#,
+    );
+    assert!(unchanged().is_none());
+    assert_eq!(build().built.len(), 4);
+    assert_eq!(unchanged().unwrap().built.len(), 4);
+    world.write(
+        "c/BUILD.dhall",
+        r#"in { new = rule (made "new" [ say "fail" ]) }"#,
+    );
+    for _ in 0..2 {
+        assert!(unchanged().is_none());
+        assert_eq!(build().failures.len(), 1);
+    }
 }
 
 #[test]
