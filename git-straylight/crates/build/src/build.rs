@@ -419,6 +419,7 @@ impl Builder {
             outputs: outputs(&root),
             program: None,
             executed: root.executed,
+            test: root.test,
             actions: None,
         };
         if let Some(materializer) = materializer {

@@ -224,8 +224,10 @@ pub struct ActionFailure {
     pub step: String,
     /// What happened, as the end of "`<step>` …".
     pub reason: String,
-    /// The command, to be copied into a shell.
+    /// The command: the program and its arguments.
     pub command: Vec<String>,
+    /// Its environment, as far as the action says it itself; sorted.
+    pub environment: Vec<(String, String)>,
     /// What it printed on standard output, possibly cut.
     pub stdout: Vec<u8>,
     /// What it printed on standard error, possibly cut.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use minicbor::bytes::ByteArray;
 use minicbor::{Decode, Encode};
 use straylight_dice::{Context, Data, Fingerprint, Persistent};
 use straylight_exec::trace::TraceOutput;
@@ -95,7 +96,11 @@ impl Persistent for ActionKey {
 
     fn fingerprint(value: &Self::Value) -> Option<Fingerprint> {
         let result = value.as_ref().ok()?;
-        Some(fingerprint(&cbor(&result.outputs)))
+        // A test makes nothing: what is asked about it is which run it was.
+        Some(match result.key.step {
+            Step::Action(_) => fingerprint(&cbor(&result.outputs)),
+            Step::Test => fingerprint(result.trace.as_raw()),
+        })
     }
 
     fn store(value: &Self::Value) -> Option<Vec<u8>> {
@@ -161,6 +166,8 @@ struct StoredRoot {
     spec: [u8; 32],
     #[n(2)]
     outputs: Vec<RootOutput>,
+    #[n(3)]
+    test: Option<ByteArray<32>>,
 }
 
 impl Persistent for RootKey {
@@ -198,6 +205,7 @@ impl Persistent for RootKey {
             kind: root.kind.clone(),
             spec: *root.spec.as_raw(),
             outputs: root.outputs.clone(),
+            test: root.test.map(|trace| (*trace.as_raw()).into()),
         })))
     }
 
@@ -207,6 +215,7 @@ impl Persistent for RootKey {
             kind: stored.kind,
             spec: Sha256::from_raw(stored.spec),
             outputs: stored.outputs,
+            test: stored.test.map(|trace| Sha256::from_raw(trace.into())),
             executed: false,
         };
         read.map(|stored| Ok(stored.map(root).map(Arc::new)))
