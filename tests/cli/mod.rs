@@ -22,6 +22,7 @@ mod pin;
 mod profile;
 mod query;
 mod rust;
+mod sandbox;
 mod srcs;
 mod status;
 mod tamper;

@@ -84,6 +84,7 @@ pub(super) fn json_failures(report: &Report) -> Vec<serde_json::Value> {
             value["step"] = json!(failure.step);
             value["command"] = json!(failure.command);
             value["environment"] = failure.environment.iter().cloned().collect();
+            value["sandbox"] = json!(failure.kept.as_ref().map(|kept| &kept.name));
             value["stdout"] = json!(String::from_utf8_lossy(&failure.stdout));
             value["stderr"] = json!(String::from_utf8_lossy(&failure.stderr));
         }

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use straylight_exec::action::BASE_ENVIRONMENT;
 use straylight_exec::reapi::Command;
-use straylight_exec::{ExecError, Executor, Outcome, OutputContent, Status, Trace, Usage};
+use straylight_exec::{ExecError, Executor, Kept, Outcome, OutputContent, Status, Trace, Usage};
 use straylight_odb::{ContentStore as _, Digest, StoreError, layout};
 
 use crate::analyse::Analysed;
@@ -85,7 +85,11 @@ async fn execute(
             (usage, status) = (outcome.usage, Some(outcome.status));
             match failure(analysed, prepared, &outcome) {
                 Some(error) => Err(error),
-                None => Ok(outcome),
+                // All that it lacks is what it may leave out.
+                None => match outcome.kept.as_ref().map_or(Ok(()), Kept::remove) {
+                    Ok(()) => Ok(outcome),
+                    Err(error) => Err(BuildError::Exec(error)),
+                },
             }
         }
     };
@@ -225,6 +229,7 @@ fn failure(analysed: &Analysed, prepared: &Prepared, outcome: &Outcome) -> Optio
         reason,
         command: prepared.action.command.arguments.clone(),
         environment: own_environment(&prepared.action.command),
+        kept: outcome.kept.clone(),
         stdout: outcome.stdout.clone(),
         stderr: outcome.stderr.clone(),
     })))

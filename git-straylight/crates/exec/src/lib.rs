@@ -12,6 +12,7 @@ pub mod capture;
 mod collect;
 mod early;
 mod error;
+pub mod kept;
 pub mod merkle;
 pub mod namespace;
 pub mod none;
@@ -30,6 +31,7 @@ pub use action::{
 pub use cancellation::Cancellation;
 pub use capture::{CaptureError, CapturedC, CapturedUserland, capture_gcc, capture_posix};
 pub use error::ExecError;
+pub use kept::Kept;
 pub use merkle::{InputTree, Node, TreeError};
 pub use namespace::{NamespaceExecutor, helper_main_if_requested};
 pub use none::PlainExecutor;
