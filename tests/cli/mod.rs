@@ -21,6 +21,7 @@ mod lua;
 mod pin;
 mod profile;
 mod query;
+mod rules;
 mod rust;
 mod sandbox;
 mod srcs;
