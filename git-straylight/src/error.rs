@@ -356,7 +356,12 @@ impl From<Arc<BuildError>> for CommandError {
                 result.message.clear();
                 result.detail = Some(dhall.render(crate::ui::colored()));
             }
-            BuildError::Action(failure) => result.detail = crate::ui::action_output(failure),
+            BuildError::Action(failure) => {
+                result.detail = Some(crate::ui::action_output(failure));
+                result.hints.extend(failure.kept.as_ref().map(|kept| {
+                    format!("`git straylight sandbox {}` enters its sandbox", kept.name)
+                }));
+            }
             BuildError::Exec(exec) => result.hints.extend(exec_hints(exec)),
             _ => {}
         }

@@ -63,6 +63,11 @@ impl Workspace {
         })
     }
 
+    /// Returns what names the work tree in the cache.
+    pub(crate) fn id(&self) -> Sha256 {
+        cache::id(self.repository.git_dir())
+    }
+
     /// Makes the work tree known to the cache, which keeps what it uses.
     fn register(&self) -> Result<()> {
         let record = WorkTreeRecord {
@@ -223,6 +228,9 @@ pub(crate) struct HowArgs {
     /// made with `none` are used only with `none`.
     #[arg(long, value_enum, default_value_t = Isolation::Namespaces)]
     isolation: Isolation,
+    /// Keep the sandboxes of commands that fail, and say how to enter them.
+    #[arg(long)]
+    sandbox_debug: bool,
     /// Name every command that ran.
     #[arg(short, long)]
     verbose: bool,
@@ -316,7 +324,7 @@ impl Setup {
         profile: Option<Arc<Profile>>,
         how: &HowArgs,
     ) -> Result<Self> {
-        let executor = how.executor(&workspace.store);
+        let executor = how.executor(workspace);
         workspace.register()?;
         let progress = Arc::new(Progress::new(how.verbose, how.keep_going));
         let cancellation = Cancellation::new();
@@ -429,13 +437,27 @@ impl HowArgs {
         }
     }
 
-    fn executor(&self, store: &Arc<LocalStore>) -> LazyExecutor {
-        let (store, isolation) = (Arc::clone(store), self.isolation);
+    fn executor(&self, workspace: &Workspace) -> LazyExecutor {
+        let store = Arc::clone(&workspace.store);
+        let keeps = self.sandbox_debug.then(|| workspace.id());
+        let isolation = self.isolation;
         LazyExecutor::new(move || {
             let store = Arc::clone(&store);
             Ok(match isolation {
-                Isolation::Namespaces => Arc::new(NamespaceExecutor::new(store)?),
-                Isolation::None => Arc::new(PlainExecutor::new(store)?),
+                Isolation::Namespaces => {
+                    let executor = NamespaceExecutor::new(store)?;
+                    Arc::new(match keeps {
+                        Some(group) => executor.keeping_failures(group),
+                        None => executor,
+                    })
+                }
+                Isolation::None => {
+                    let executor = PlainExecutor::new(store)?;
+                    Arc::new(match keeps {
+                        Some(group) => executor.keeping_failures(group),
+                        None => executor,
+                    })
+                }
             })
         })
     }

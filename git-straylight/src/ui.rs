@@ -1,6 +1,6 @@
 //! What people see: results and messages.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::io::Write as _;
 use std::process::ExitCode;
 
@@ -112,18 +112,29 @@ pub(crate) fn usage(error: &clap::Error) -> ExitCode {
     }
 }
 
-/// Returns what a failed command printed, and the command itself.
-pub(crate) fn action_output(failure: &ActionFailure) -> Option<String> {
-    let mut text = String::new();
+/// Returns a failed command, to be pasted into a shell, and what it printed.
+pub(crate) fn action_output(failure: &ActionFailure) -> String {
+    let mut text = styled(FAINT, format_args!("$ {}", shell_command(failure)));
     for stream in [&failure.stdout, &failure.stderr] {
-        text.push_str(&String::from_utf8_lossy(stream));
-        if !text.is_empty() && !text.ends_with('\n') {
+        let printed = String::from_utf8_lossy(stream);
+        if !printed.trim().is_empty() {
             text.push('\n');
+            text.push_str(printed.trim_end_matches('\n'));
         }
     }
-    let command: Vec<String> = failure.command.iter().map(|word| quoted(word)).collect();
-    let _ = write!(text, "{FAINT}$ {}{FAINT:#}", command.join(" "));
-    Some(text)
+    text
+}
+
+/// Returns a command as a shell reads it, with the variables that it needs.
+fn shell_command(failure: &ActionFailure) -> String {
+    let variables = failure.environment.iter();
+    let variables: Vec<String> = variables
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    let env = (!variables.is_empty()).then(|| "env".to_owned());
+    let words = env.iter().chain(&variables).chain(&failure.command);
+    let words: Vec<String> = words.map(|word| quoted(word)).collect();
+    words.join(" ")
 }
 
 /// Returns a word as a shell reads it.

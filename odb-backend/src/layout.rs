@@ -41,6 +41,13 @@ pub fn work_tree(sha256: Sha256) -> String {
     format!("worktrees/{sha256}")
 }
 
+/// Returns the name of the folder, only in a local store, with what is kept of
+/// actions that failed for a work tree; `sha256` as for [`work_tree`].
+#[must_use]
+pub fn kept(sha256: Sha256) -> String {
+    format!("kept/{sha256}")
+}
+
 /// Returns the key of a normalised target.
 #[must_use]
 pub fn spec(sha256: Sha256) -> String {

@@ -385,3 +385,34 @@ fn a_pinned_import_comes_from_the_cache_that_dhall_shares() {
     let found = repo.straylight(&["targets", "//it/..."]).success();
     assert_eq!(found.stdout, "//it:it\n");
 }
+
+#[test]
+fn a_failed_command_is_shown_before_what_it_printed() {
+    let environment = TestEnvironment::new();
+    let repo = package(
+        &environment,
+        r#"it = Command.command Command.Command::{
+           , name = "it"
+           , root = Some toolchains.posix.artifact
+           , env = [ { mapKey = "WHOM", mapValue = "it's me" }, { mapKey = "TZ", mapValue = "UTC" } ]
+           , arguments = shell "echo to $WHOM; echo no >&2; exit 4" [ Command.out "a" ]
+           , outputs = [ "a" ]
+           }"#,
+    );
+    let failed = repo.straylight(&["build", "//it"]).code(1);
+    let lines: Vec<&str> = failed.stderr.lines().collect();
+    let command = lines[1].strip_prefix("$ ").unwrap();
+    assert_eq!(
+        [lines[0], lines[2], lines[3]],
+        [
+            "error: //it:it: `command` failed with exit code 4",
+            "to it's me",
+            "no"
+        ]
+    );
+    // What everybody finds in the environment is not repeated.
+    assert!(!command.contains("TZ"), "{command}");
+    // Pasted into a shell, it does what it did.
+    let pasted = repo.run("sh", &["-c", command]).code(4);
+    assert_eq!((&*pasted.stdout, &*pasted.stderr), ("to it's me\n", "no\n"));
+}

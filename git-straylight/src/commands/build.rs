@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use serde_json::json;
-use straylight_build::{Built, BuiltOutput, Report, Wanted};
+use straylight_build::{BuildError, Built, BuiltOutput, Report, Wanted};
 use straylight_exec::trace::TraceContent;
 
 use super::{conclude, summary};
@@ -63,11 +63,29 @@ fn json(report: &Report) -> serde_json::Value {
         "targets": report.built.iter().map(json_target).collect::<Vec<_>>(),
         "executed": report.executed,
         "reused": report.reused,
-        "failures": report.failures.iter().map(|error| json!({
+        "failures": json_failures(report),
+    })
+}
+
+/// Returns what failed, with what failed commands printed.
+pub(super) fn json_failures(report: &Report) -> Vec<serde_json::Value> {
+    let failures = report.failures.iter().map(|error| {
+        let mut value = json!({
             "message": error.to_string(),
             "place": error.place().map(ToString::to_string),
-        })).collect::<Vec<_>>(),
-    })
+        });
+        if let BuildError::Action(failure) = &**error {
+            value["label"] = json!(failure.label.to_string());
+            value["step"] = json!(failure.step);
+            value["command"] = json!(failure.command);
+            value["environment"] = failure.environment.iter().cloned().collect();
+            value["sandbox"] = json!(failure.kept.as_ref().map(|kept| &kept.name));
+            value["stdout"] = json!(String::from_utf8_lossy(&failure.stdout));
+            value["stderr"] = json!(String::from_utf8_lossy(&failure.stderr));
+        }
+        value
+    });
+    failures.collect()
 }
 
 fn json_target(built: &Built) -> serde_json::Value {

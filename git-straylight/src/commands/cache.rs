@@ -8,6 +8,7 @@ use clap::Subcommand;
 use serde_json::json;
 use straylight_attest::dsse::Envelope;
 use straylight_build::cache::{self, Collection, Limits, Status, WorkTreeRecord};
+use straylight_exec::Kept;
 use straylight_odb::inventory::Kind as EntryKind;
 use straylight_odb::{LocalStore, Repository, Sha256};
 
@@ -181,6 +182,7 @@ fn collect(args: &GcArgs) -> Result<ExitCode> {
         (unused.files(), unused.bytes())
     } else {
         for gone in work_trees.iter().filter(|tree| !tree.git_dir.is_dir()) {
+            Kept::remove_all(&store, cache::id(&gone.git_dir))?;
             cache::forget(&store, gone)?;
         }
         unused.remove(&store, &lock)?

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use straylight_build::materialize::OUTPUT_FOLDER;
+use straylight_odb::layout;
 
 use crate::error::{CommandError, Result};
 use crate::setup::Workspace;
@@ -14,8 +15,9 @@ use crate::ui;
 
 /// Remove this work tree's outputs, and what is remembered of it
 ///
-/// That is `straylight-out/` and the folder `straylight` of the git directory.
-/// No build needs it. Results stay in the cache, which all your clones share.
+/// That is `straylight-out/`, the folder `straylight` of the git directory, and
+/// kept sandboxes. No build needs it. Results stay in the cache, which all your
+/// clones share.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Say what would be removed, and remove nothing.
@@ -29,6 +31,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let folders = [
         root.join(OUTPUT_FOLDER),
         workspace.repository.git_dir().join("straylight"),
+        (workspace.store.root()).join(layout::kept(workspace.id())),
     ];
     let mut found = false;
     for folder in &folders {

@@ -15,6 +15,7 @@ mod log;
 mod pin;
 mod query;
 mod run;
+mod sandbox;
 mod srcs;
 mod ssh_session;
 mod targets;
@@ -50,6 +51,7 @@ pub(crate) enum Command {
     Srcs(srcs::Args),
     Pin(pin::Args),
     Clean(clean::Args),
+    Sandbox(sandbox::Args),
     Query(query::Args),
     Graph(graph::Args),
     Why(why::Args),
@@ -82,6 +84,7 @@ impl Command {
             Self::Srcs(args) => srcs::run(&args),
             Self::Pin(args) => pin::run(&args),
             Self::Clean(args) => clean::run(&args),
+            Self::Sandbox(args) => sandbox::run(&args),
             Self::Query(args) => query::run(&args),
             Self::Graph(args) => graph::run(&args),
             Self::Why(args) => why::run(&args),

@@ -502,6 +502,7 @@ fn built(
         outputs: outputs.collect::<BuildResult<_>>()?,
         program: None,
         executed: root.executed,
+        test: root.test,
         actions: None,
     })
 }

@@ -11,7 +11,7 @@ mod work_trees;
 
 pub use check::{Checked, Damaged, check};
 pub use collect::{Collection, Limits};
-pub use work_trees::{WorkTreeRecord, forget, recorded, register};
+pub use work_trees::{WorkTreeRecord, forget, id, recorded, register};
 
 use std::fs;
 

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use straylight_exec::ExecError;
+use straylight_exec::{ExecError, Kept};
 use straylight_odb::{Digest, StoreError};
 
 use crate::configuration::Configuration;
@@ -224,8 +224,12 @@ pub struct ActionFailure {
     pub step: String,
     /// What happened, as the end of "`<step>` …".
     pub reason: String,
-    /// The command, to be copied into a shell.
+    /// The command: the program and its arguments.
     pub command: Vec<String>,
+    /// Its environment, as far as the action says it itself; sorted.
+    pub environment: Vec<(String, String)>,
+    /// Where it ran, if the executor keeps that.
+    pub kept: Option<Kept>,
     /// What it printed on standard output, possibly cut.
     pub stdout: Vec<u8>,
     /// What it printed on standard error, possibly cut.

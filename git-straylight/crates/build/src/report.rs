@@ -42,6 +42,8 @@ pub struct Built {
     pub program: Option<Vec<String>>,
     /// Whether a step that it was built for ran in this build.
     pub executed: bool,
+    /// The record of the run of its test; `None` if that was not wanted.
+    pub test: Option<Sha256>,
     /// The steps that made the outputs; `None` if the builder keeps a graph,
     /// and looks only at what has changed.
     pub actions: Option<Vec<Arc<ActionResult>>>,

@@ -23,6 +23,8 @@ pub(crate) struct Root {
     pub(crate) spec: Sha256,
     /// Its outputs, as people ask for them.
     pub(crate) outputs: Vec<RootOutput>,
+    /// The trace of its test, if that was wanted.
+    pub(crate) test: Option<Sha256>,
     /// Whether any of the steps ran in this process.
     pub(crate) executed: bool,
 }
@@ -55,6 +57,10 @@ pub(crate) async fn compute(ctx: &Context, key: &RootKey) -> BuildResult<Option<
         kind: declared.target.kind.clone(),
         spec: *sha256,
         outputs: outputs(&analysed, &results),
+        test: results
+            .iter()
+            .find(|result| result.key.step == Step::Test)
+            .map(|result| result.trace),
         executed: results.iter().any(|result| result.executed),
     }))
 }

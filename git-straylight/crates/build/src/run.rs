@@ -4,7 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use straylight_exec::{ExecError, Executor, Outcome, Output, OutputContent, Status, Trace, Usage};
+use straylight_exec::action::BASE_ENVIRONMENT;
+use straylight_exec::reapi::Command;
+use straylight_exec::{
+    ExecError, Executor, Kept, Outcome, Output, OutputContent, Status, Trace, Usage,
+};
 use straylight_odb::{ContentStore as _, Digest, StoreError, layout};
 
 use crate::analyse::Analysed;
@@ -90,7 +94,11 @@ async fn execute(
             (usage, status) = (outcome.usage, Some(outcome.status));
             match failure(analysed, prepared, &outcome) {
                 Some(error) => Err(error),
-                None => Ok(outcome),
+                // All that it lacks is what it may leave out.
+                None => match outcome.kept.as_ref().map_or(Ok(()), Kept::remove) {
+                    Ok(()) => Ok(outcome),
+                    Err(error) => Err(BuildError::Exec(error)),
+                },
             }
         }
     };
@@ -172,6 +180,16 @@ fn refused(analysed: &Analysed, prepared: &Prepared, error: ExecError) -> BuildE
     }
 }
 
+/// Returns the variables that are not as every command finds them.
+fn own_environment(command: &Command) -> Vec<(String, String)> {
+    let variables = command.environment_variables.iter();
+    let own = variables.filter(|variable| {
+        !BASE_ENVIRONMENT.contains(&(variable.name.as_str(), variable.value.as_str()))
+    });
+    own.map(|variable| (variable.name.clone(), variable.value.clone()))
+        .collect()
+}
+
 /// Returns what is wrong with a run, if anything is.
 fn failure(analysed: &Analysed, prepared: &Prepared, outcome: &Outcome) -> Option<BuildError> {
     let list = |paths: &[String]| {
@@ -219,6 +237,8 @@ fn failure(analysed: &Analysed, prepared: &Prepared, outcome: &Outcome) -> Optio
         step: prepared.step.clone(),
         reason,
         command: prepared.action.command.arguments.clone(),
+        environment: own_environment(&prepared.action.command),
+        kept: outcome.kept.clone(),
         stdout: outcome.stdout.clone(),
         stderr: outcome.stderr.clone(),
     })))

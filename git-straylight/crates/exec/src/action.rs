@@ -12,6 +12,7 @@ use straylight_odb::Digest;
 
 use crate::cancellation::Cancellation;
 use crate::error::ExecError;
+use crate::kept::Kept;
 use crate::reapi::{self, Action, Command, EnvironmentVariable, Platform, Property};
 
 /// The one folder of an input root; in the sandbox it is `/build`.
@@ -270,6 +271,8 @@ pub struct Outcome {
     pub missing: Vec<String>,
     /// Outputs that exist and cannot be kept, sorted by path.
     pub rejected: Vec<Rejected>,
+    /// Where it ran, if the executor keeps that of actions that fail.
+    pub kept: Option<Kept>,
     /// What it cost.
     pub usage: Usage,
 }
@@ -286,6 +289,7 @@ impl Outcome {
             undeclared: Vec::new(),
             missing: Vec::new(),
             rejected: Vec::new(),
+            kept: None,
             usage: Usage::default(),
         }
     }

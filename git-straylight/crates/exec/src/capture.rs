@@ -18,6 +18,7 @@ mod libraries;
 mod origin;
 mod posix;
 mod rustc;
+pub(crate) mod shell;
 
 use std::io;
 use std::path::PathBuf;

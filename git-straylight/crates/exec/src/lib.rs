@@ -12,6 +12,7 @@ pub mod capture;
 mod collect;
 mod early;
 mod error;
+pub mod kept;
 mod lazy;
 pub mod merkle;
 pub mod namespace;
@@ -31,6 +32,7 @@ pub use action::{
 pub use cancellation::Cancellation;
 pub use capture::{CaptureError, CapturedC, CapturedUserland, capture_gcc, capture_posix};
 pub use error::ExecError;
+pub use kept::Kept;
 pub use lazy::LazyExecutor;
 pub use merkle::{InputTree, Node, TreeError};
 pub use namespace::{NamespaceExecutor, helper_main_if_requested};

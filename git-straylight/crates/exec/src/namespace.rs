@@ -15,6 +15,7 @@
 //! orphans of the command is not counted in [`Usage`].
 
 mod client;
+mod enter;
 mod helper;
 mod protocol;
 mod sandbox;
@@ -27,16 +28,19 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use straylight_odb::{Digest, LocalStore};
+use straylight_odb::{Digest, LocalStore, Sha256};
 
 use crate::action::{Description, Executor, Isolation, Outcome, Published, Request, Status, Usage};
 use crate::cancellation::Cancellation;
 use crate::collect::{Collected, collect};
 use crate::early::Watch;
 use crate::error::ExecError;
+use crate::kept::Keeper;
 use crate::session::Session;
 use crate::staging::{Placing, Staged};
 use crate::toolchains::{self, Toolchain};
+pub use enter::enter;
+
 use client::{End, Helper, Run};
 use protocol::Spec;
 
@@ -68,6 +72,7 @@ pub struct NamespaceExecutor {
     helper: Mutex<Option<Helper>>,
     toolchains: Mutex<HashMap<Digest, Arc<Mutex<Option<Toolchain>>>>>,
     session: Session,
+    keeper: Option<Keeper>,
 }
 
 impl NamespaceExecutor {
@@ -95,7 +100,15 @@ impl NamespaceExecutor {
             helper: Mutex::new(Some(helper)),
             toolchains: Mutex::default(),
             session,
+            keeper: None,
         })
+    }
+
+    /// Makes the executor keep the sandboxes of actions that fail, for `group`.
+    #[must_use]
+    pub fn keeping_failures(mut self, group: Sha256) -> Self {
+        self.keeper = Some(Keeper::new(&self.store, group, Isolation::Namespaces));
+        self
     }
 
     /// Returns the folder of a toolchain, relative to the cache; checks it on
@@ -172,6 +185,9 @@ impl Executor for NamespaceExecutor {
         let mut outcome = outcome(run, collected);
         outcome.usage.staging = staging;
         outcome.usage.collecting = ended.elapsed();
+        if let Some(keeper) = &self.keeper {
+            keeper.keep(&staged, request, &mut outcome)?;
+        }
         Ok(outcome)
     }
 
@@ -226,6 +242,7 @@ fn outcome(run: Run, collected: Collected) -> Outcome {
         undeclared: collected.undeclared,
         missing: collected.missing,
         rejected: collected.rejected,
+        kept: None,
         usage,
     }
 }

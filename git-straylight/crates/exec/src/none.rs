@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
-use straylight_odb::LocalStore;
+use straylight_odb::{LocalStore, Sha256};
 
 use crate::action::{Description, Executor, Isolation, Outcome, Published, Request, Status, Usage};
 use crate::cancellation::Cancellation;
@@ -30,6 +30,7 @@ use crate::capped::Stream;
 use crate::collect::{Collected, collect};
 use crate::early::Watch;
 use crate::error::ExecError;
+use crate::kept::Keeper;
 use crate::session::Session;
 use crate::staging::Placing;
 
@@ -38,6 +39,7 @@ use crate::staging::Placing;
 pub struct PlainExecutor {
     store: Arc<LocalStore>,
     session: Session,
+    keeper: Option<Keeper>,
 }
 
 impl PlainExecutor {
@@ -49,7 +51,18 @@ impl PlainExecutor {
     /// [`ExecError::Io`].
     pub fn new(store: Arc<LocalStore>) -> Result<Self, ExecError> {
         let session = Session::open(store.root())?;
-        Ok(Self { store, session })
+        Ok(Self {
+            store,
+            session,
+            keeper: None,
+        })
+    }
+
+    /// Makes the executor keep the folders of actions that fail, for `group`.
+    #[must_use]
+    pub fn keeping_failures(mut self, group: Sha256) -> Self {
+        self.keeper = Some(Keeper::new(&self.store, group, Isolation::None));
+        self
     }
 }
 
@@ -103,6 +116,9 @@ impl Executor for PlainExecutor {
                 ..outcome
             };
             outcome.usage.collecting = ended.elapsed();
+        }
+        if let Some(keeper) = &self.keeper {
+            keeper.keep(&staged, request, &mut outcome)?;
         }
         Ok(outcome)
     }

@@ -124,6 +124,11 @@ impl Staged {
         Ok(())
     }
 
+    /// Returns the folder, which is this action's alone.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Returns the folder that is the action's `/build`.
     pub(crate) fn build(&self) -> PathBuf {
         self.path.join(WORKING_DIRECTORY)

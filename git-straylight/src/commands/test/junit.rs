@@ -7,25 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 
-use straylight_build::{ActionFailure, Label};
-
-/// What became of a test.
-pub(super) enum Ending<'a> {
-    /// It passed, now or before.
-    Passed,
-    /// It did not.
-    Failed(&'a ActionFailure),
-    /// There is no result: it could not be built, or was stopped.
-    Error(String),
-}
-
-/// One test.
-pub(super) struct Case<'a> {
-    pub(super) label: &'a Label,
-    /// How long it ran; a known result took no time.
-    pub(super) wall: Option<Duration>,
-    pub(super) ending: Ending<'a>,
-}
+use super::case::{Case, Ending};
 
 /// Returns the results as a document.
 pub(super) fn document(cases: &[Case<'_>]) -> String {
@@ -58,7 +40,7 @@ fn write_case(out: &mut String, package: &str, case: &Case<'_>) {
         case.wall.unwrap_or_default().as_secs_f64()
     );
     match &case.ending {
-        Ending::Passed => *out += "/>\n",
+        Ending::Passed { .. } => *out += "/>\n",
         Ending::Failed(failure) => {
             let _ = writeln!(
                 out,
@@ -74,8 +56,8 @@ fn write_case(out: &mut String, package: &str, case: &Case<'_>) {
             }
             *out += "    </testcase>\n";
         }
-        Ending::Error(message) => {
-            let message = escaped(message);
+        Ending::Error(error) => {
+            let message = escaped(&error.to_string());
             let _ = writeln!(
                 out,
                 ">\n      <error message=\"{message}\"/>\n    </testcase>"
@@ -100,7 +82,7 @@ impl Counts {
             counts.tests += 1;
             counts.time += case.wall.unwrap_or_default();
             match case.ending {
-                Ending::Passed => {}
+                Ending::Passed { .. } => {}
                 Ending::Failed(_) => counts.failures += 1,
                 Ending::Error(_) => counts.errors += 1,
             }

@@ -1,17 +1,21 @@
 //! `git straylight test`.
 
+mod case;
 mod junit;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use serde_json::json;
 use straylight_build::{BuildError, Report, Wanted};
 
-use super::{conclude, summary};
+use super::build::json_failures;
+use super::{conclude, summary, write_file};
 use crate::error::{CommandError, Result};
 use crate::setup::{BuildArgs, Setup, Workspace};
 use crate::ui;
+use case::{Case, Ending, cases};
 
 /// Run tests
 ///
@@ -29,6 +33,9 @@ pub(crate) struct Args {
     /// Write the results to this file, too, as JUnit's XML.
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
+    /// Print the results as JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
@@ -40,6 +47,26 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let setup = Setup::new(&workspace, &build)?;
     let report = setup.build(&references, Wanted::Tests, None)?;
     let code = conclude(&setup, &report)?;
+    let cases = cases(&report, &setup.progress);
+    if let Some(file) = &args.junit {
+        write_file(file, &junit::document(&cases))?;
+    }
+    if report.built.is_empty() && report.failures.is_empty() {
+        return Err(CommandError::missing("no tests among these targets")
+            .hint("`git straylight targets` lists what there is"));
+    }
+    if args.json {
+        ui::result(json(&report, &cases));
+        return Ok(code);
+    }
+    show(&report);
+    let elapsed = started.elapsed().as_secs_f64();
+    ui::message(format_args!("{} ({elapsed:.2} s)", summary(&report)));
+    Ok(code)
+}
+
+/// Prints what became of each test: those that passed, then the others.
+fn show(report: &Report) {
     for built in &report.built {
         let again = if built.executed {
             String::new()
@@ -53,7 +80,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         ));
     }
     for failure in &report.failures {
-        if let straylight_build::BuildError::Action(failure) = &**failure {
+        if let BuildError::Action(failure) = &**failure {
             ui::result(format_args!(
                 "{} {}",
                 ui::styled(ui::BAD, "failed"),
@@ -61,48 +88,38 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
             ));
         }
     }
-    if let Some(file) = &args.junit {
-        write_junit(file, &setup, &report)?;
-    }
-    if report.built.is_empty() && report.failures.is_empty() {
-        return Err(CommandError::missing("no tests among these targets")
-            .hint("`git straylight targets` lists what there is"));
-    }
-    let elapsed = started.elapsed().as_secs_f64();
-    ui::message(format_args!("{} ({elapsed:.2} s)", summary(&report)));
-    Ok(code)
 }
 
-fn write_junit(file: &Path, setup: &Setup, report: &Report) -> Result<()> {
-    let wall = |label| setup.progress.wall(label, "test");
-    let passed = report.built.iter().map(|built| junit::Case {
-        label: &built.label,
-        wall: wall(&built.label),
-        ending: junit::Ending::Passed,
+/// Returns the results as `--json` prints them.
+fn json(report: &Report, cases: &[Case<'_>]) -> serde_json::Value {
+    json!({
+        "tests": cases.iter().map(json_case).collect::<Vec<_>>(),
+        "executed": report.executed,
+        "reused": report.reused,
+        "failures": json_failures(report),
+    })
+}
+
+fn json_case(case: &Case<'_>) -> serde_json::Value {
+    let mut value = json!({
+        "label": case.label.to_string(),
+        "configuration": case.configuration.to_string(),
+        "outcome": match case.ending {
+            Ending::Passed { .. } => "passed",
+            Ending::Failed(_) => "failed",
+            Ending::Error(_) => "error",
+        },
+        "cached": matches!(case.ending, Ending::Passed { cached: true, .. }),
+        "seconds": case.wall.map(|wall| wall.as_secs_f64()),
     });
-    let failed = report.failures.iter().filter_map(|error| match &**error {
-        BuildError::Action(failure) => Some(junit::Case {
-            label: &failure.label,
-            wall: wall(&failure.label),
-            ending: if failure.step == "test" {
-                junit::Ending::Failed(failure)
-            } else {
-                junit::Ending::Error(error.to_string())
-            },
-        }),
-        _ => None,
-    });
-    let mut cases: Vec<_> = passed.chain(failed).collect();
-    cases.sort_by_key(|case| case.label.clone());
-    let write = || -> std::io::Result<()> {
-        let folder = file
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty());
-        let mut new = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
-        std::io::Write::write_all(&mut new, junit::document(&cases).as_bytes())?;
-        new.as_file()
-            .set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
-        new.persist(file).map(drop).map_err(|error| error.error)
-    };
-    write().map_err(CommandError::io("write", file))
+    match &case.ending {
+        Ending::Passed { trace, .. } => value["trace"] = json!(trace),
+        Ending::Failed(failure) => {
+            value["reason"] = json!(failure.reason);
+            value["stdout"] = json!(String::from_utf8_lossy(&failure.stdout));
+            value["stderr"] = json!(String::from_utf8_lossy(&failure.stderr));
+        }
+        Ending::Error(error) => value["reason"] = json!(error.to_string()),
+    }
+    value
 }

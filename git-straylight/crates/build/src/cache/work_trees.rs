@@ -24,7 +24,14 @@ pub struct WorkTreeRecord {
 }
 
 fn key(git_dir: &Path) -> String {
-    layout::work_tree(Sha256::of(git_dir.as_os_str().as_bytes()))
+    layout::work_tree(id(git_dir))
+}
+
+/// Returns what names a work tree in a store: the sha256 of the path of its git
+/// folder.
+#[must_use]
+pub fn id(git_dir: &Path) -> Sha256 {
+    Sha256::of(git_dir.as_os_str().as_bytes())
 }
 
 /// Makes a work tree known to a store, unless it is.

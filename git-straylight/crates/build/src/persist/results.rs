@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use minicbor::bytes::ByteArray;
 use minicbor::{Decode, Encode};
 use straylight_dice::{Context, Data, Fingerprint, Persistent};
 use straylight_exec::trace::TraceOutput;
@@ -90,7 +91,11 @@ impl Persistent for ActionKey {
 
     fn fingerprint(value: &Self::Value) -> Option<Fingerprint> {
         let result = value.as_ref().ok()?;
-        Some(fingerprint(&cbor(&result.outputs)))
+        // A test makes nothing: what is asked about it is which run it was.
+        Some(match result.key.step {
+            Step::Action(_) => fingerprint(&cbor(&result.outputs)),
+            Step::Test => fingerprint(result.trace.as_raw()),
+        })
     }
 
     fn store(value: &Self::Value) -> Option<Vec<u8>> {
@@ -181,6 +186,8 @@ pub(super) struct StoredRoot {
     spec: [u8; 32],
     #[n(2)]
     outputs: Vec<RootOutput>,
+    #[n(3)]
+    test: Option<ByteArray<32>>,
 }
 
 impl StoredRoot {
@@ -189,6 +196,7 @@ impl StoredRoot {
             kind: root.kind.clone(),
             spec: *root.spec.as_raw(),
             outputs: root.outputs.clone(),
+            test: root.test.map(|trace| (*trace.as_raw()).into()),
         }
     }
 
@@ -197,6 +205,7 @@ impl StoredRoot {
             kind: self.kind,
             spec: Sha256::from_raw(self.spec),
             outputs: self.outputs,
+            test: self.test.map(|trace| Sha256::from_raw(trace.into())),
             executed: false,
         }
     }

@@ -186,6 +186,7 @@ impl Executor for Scribe {
             outputs: outputs.collect(),
             undeclared: Vec::new(),
             missing,
+            kept: None,
             rejected: Vec::new(),
             usage: Usage::default(),
         })

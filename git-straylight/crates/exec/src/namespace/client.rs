@@ -113,7 +113,7 @@ impl Drop for Helper {
     }
 }
 
-fn packet_pair() -> Result<(OwnedFd, OwnedFd), ExecError> {
+pub(super) fn packet_pair() -> Result<(OwnedFd, OwnedFd), ExecError> {
     let flags = SocketFlags::CLOEXEC;
     socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)
         .map_err(|error| ExecError::sandbox("make a socket")(error.into()))

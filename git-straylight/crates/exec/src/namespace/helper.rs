@@ -35,7 +35,8 @@ use super::sys::{self, Copied};
 const DEVICES: [&str; 5] = ["full", "null", "random", "urandom", "zero"];
 
 /// What is made for each sandbox, beside the helper's user namespace.
-const SANDBOX_NAMESPACES: libc::c_int = libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWIPC;
+pub(super) const SANDBOX_NAMESPACES: libc::c_int =
+    libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWIPC;
 
 /// A sandbox that runs.
 struct Sandbox {
@@ -92,7 +93,7 @@ pub(super) fn main(control: &OwnedFd, cache: &Path) -> ! {
     std::process::exit(0)
 }
 
-fn enter_namespaces(cache: &Path) -> Step<()> {
+pub(super) fn enter_namespaces(cache: &Path) -> Step<()> {
     let (uid, gid) = (geteuid(), getegid());
     // Only root may, and only root has groups worth leaving.
     let _ = rustix::thread::set_thread_groups(&[]);

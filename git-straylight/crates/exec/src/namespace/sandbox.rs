@@ -74,19 +74,14 @@ fn run_command(ends: &Ends, helper: BorrowedFd<'_>) -> Step<Done> {
     match sys::fork().map_err(during("start a process"))? {
         Copied::Child => {
             let error = become_command(&spec, ends);
-            explain(&spec, &error, ends);
-            std::process::exit(if error.kind() == io::ErrorKind::NotFound {
-                127
-            } else {
-                126
-            })
+            give_up(&spec, &error, ends.stderr.as_fd())
         }
         Copied::Parent(command) => reap_until(command),
     }
 }
 
 /// Asks to be killed when the helper dies, and makes sure that it has not.
-fn die_with(helper: BorrowedFd<'_>) -> Step<()> {
+pub(super) fn die_with(helper: BorrowedFd<'_>) -> Step<()> {
     set_parent_process_death_signal(Some(Signal::KILL)).map_err(during("follow its parent"))?;
     let mut polled = [PollFd::new(&helper, PollFlags::IN)];
     let now = rustix::event::Timespec::default();
@@ -97,7 +92,7 @@ fn die_with(helper: BorrowedFd<'_>) -> Step<()> {
 }
 
 /// Waits for children until `command` is among them.
-fn reap_until(command: Pid) -> Step<Done> {
+pub(super) fn reap_until(command: Pid) -> Step<Done> {
     loop {
         match wait(WaitOptions::empty()) {
             Ok(Some((pid, status))) if pid == command => {
@@ -118,14 +113,20 @@ fn reap_until(command: Pid) -> Step<Done> {
     }
 }
 
-const READ_ONLY: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_RDONLY
+pub(super) const READ_ONLY: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_RDONLY
     .union(MountAttrFlags::MOUNT_ATTR_NOSUID)
     .union(MountAttrFlags::MOUNT_ATTR_NODEV);
 const WRITABLE: MountAttrFlags =
     MountAttrFlags::MOUNT_ATTR_NOSUID.union(MountAttrFlags::MOUNT_ATTR_NODEV);
 
-/// Puts the sandbox's file system together at `/root`, and makes it the root.
+/// Puts the sandbox's file system together, and enters it.
 fn enter_file_system(spec: &Spec) -> Step<()> {
+    assemble(spec)?;
+    enter_build()
+}
+
+/// Puts the sandbox's file system together at `/root`.
+pub(super) fn assemble(spec: &Spec) -> Step<()> {
     match &spec.root {
         Some(root) => show(&format!("/cache/{root}"), "/root", READ_ONLY)?,
         None => empty_root()?,
@@ -149,6 +150,11 @@ fn enter_file_system(spec: &Spec) -> Step<()> {
             )?;
         }
     }
+    Ok(())
+}
+
+/// Makes the file system at `/root` the root, and goes where commands start.
+pub(super) fn enter_build() -> Step<()> {
     leave_for("/root")?;
     chdir("/build").map_err(during("enter /build"))
 }
@@ -175,7 +181,7 @@ pub(super) fn leave_for(folder: &str) -> Step<()> {
 }
 
 /// Shows the file or folder `source` at `target`.
-fn show(source: &str, target: &str, attributes: MountAttrFlags) -> Step<()> {
+pub(super) fn show(source: &str, target: &str, attributes: MountAttrFlags) -> Step<()> {
     let mount = clone_tree(source, false)?;
     sys::add_mount_attributes(mount.as_fd(), u64::from(attributes.bits()))
         .map_err(during(&format!("restrict `{target}`")))?;
@@ -239,6 +245,11 @@ fn prepare_process(ends: &Ends) -> io::Result<()> {
     setsid()?;
     rustix::stdio::dup2_stdout(&ends.stdout)?;
     rustix::stdio::dup2_stderr(&ends.stderr)?;
+    renounce()
+}
+
+/// Keeps nothing but the three streams: no capability, no open file.
+pub(super) fn renounce() -> io::Result<()> {
     sys::close_on_exec_from(3)?;
     let none = CapabilitySets {
         effective: CapabilitySet::empty(),
@@ -248,9 +259,15 @@ fn prepare_process(ends: &Ends) -> io::Result<()> {
     Ok(set_capabilities(None, none)?)
 }
 
-/// Says on the command's standard error why it could not be run.
-fn explain(spec: &Spec, error: &io::Error, ends: &Ends) {
+/// Says on the command's standard error why it could not be run, and ends as a
+/// shell does then.
+pub(super) fn give_up(spec: &Spec, error: &io::Error, stderr: BorrowedFd<'_>) -> ! {
     let program = spec.arguments.first().map_or("", String::as_str);
     let text = format!("straylight: cannot run `{program}`: {error}\n");
-    let _ = rustix::io::write(&ends.stderr, text.as_bytes());
+    let _ = rustix::io::write(stderr, text.as_bytes());
+    std::process::exit(if error.kind() == io::ErrorKind::NotFound {
+        127
+    } else {
+        126
+    })
 }

@@ -137,6 +137,16 @@ pub(super) fn default_signals() {
     }
 }
 
+/// Leaves some signals to others.
+pub(super) fn ignore(signals: &[libc::c_int]) {
+    for &signal in signals {
+        // SAFETY: no code of this program becomes a handler.
+        unsafe {
+            libc::signal(signal, libc::SIG_IGN);
+        }
+    }
+}
+
 /// Marks every descriptor from `first` on to be closed when a program starts.
 pub(super) fn close_on_exec_from(first: u32) -> io::Result<()> {
     let flags = libc::CLOSE_RANGE_CLOEXEC;
