@@ -10,10 +10,12 @@ use straylight_odb::Sha256;
 
 use crate::configuration::Configuration;
 use crate::error::{BuildError, BuildResult};
+use crate::keys::TargetKey;
 use crate::label::Label;
 use crate::package::Package;
 use crate::path;
 use crate::persist::Fingerprinter;
+use crate::places::Places;
 use crate::session::Warning;
 use crate::sets::Node;
 use crate::target::{Mention, Target};
@@ -42,7 +44,7 @@ fn applied(
     };
     let malformed = |problem: String| BuildError::Malformed {
         label: label.clone(),
-        place: Some(package.place()),
+        place: Some(package.places.file()),
         problem,
     };
     let argument = to_value(&configuration, &rule.configuration)
@@ -60,9 +62,11 @@ pub(crate) struct Declared {
     pub(crate) label: Label,
     pub(crate) configuration: Configuration,
     pub(crate) target: Target,
-    pub(crate) package: Arc<Package>,
-    /// The normalised target in Dhall's binary form, and its sha256.
-    pub(crate) spec: (Sha256, Vec<u8>),
+    pub(crate) places: Arc<Places>,
+    /// The sha256 of the normalised target in Dhall's binary form.
+    pub(crate) spec: Sha256,
+    /// That form, unless the target comes from an earlier process.
+    pub(crate) spec_bytes: Option<Vec<u8>>,
     /// Which action makes an output, by the output's path.
     producers: HashMap<String, usize>,
 }
@@ -70,24 +74,48 @@ pub(crate) struct Declared {
 impl Declared {
     /// Applies the rule to the configuration, and checks what it says.
     pub(crate) fn new(
-        package: Arc<Package>,
+        package: &Package,
         label: Label,
         configuration: Configuration,
     ) -> BuildResult<Self> {
-        let (value, target) = applied(&package, &label, configuration)?;
+        let (value, target) = applied(package, &label, configuration)?;
         let bytes = value
             .encode()
             .map_err(|error| BuildError::Dhall(Box::new(error)))?;
         let mut declared = Self {
-            spec: (Sha256::of(&bytes), bytes),
+            spec: Sha256::of(&bytes),
+            spec_bytes: Some(bytes),
             producers: HashMap::new(),
             label,
             configuration,
             target,
-            package,
+            places: Arc::clone(&package.places),
         };
         declared.check()?;
         Ok(declared)
+    }
+
+    /// Returns what was found to be well formed before.
+    pub(crate) fn known(
+        key: &TargetKey,
+        target: Target,
+        spec: Sha256,
+        places: Arc<Places>,
+    ) -> Self {
+        let mut producers = HashMap::new();
+        for (index, action) in target.actions.iter().enumerate() {
+            let paths = action.paths().map(|path| (path.to_owned(), index));
+            producers.extend(paths);
+        }
+        Self {
+            spec,
+            spec_bytes: None,
+            producers,
+            label: key.label.clone(),
+            configuration: key.configuration,
+            target,
+            places,
+        }
     }
 
     /// Returns the action that makes the output `path`, or a folder around it.
@@ -118,7 +146,7 @@ impl Declared {
     pub(crate) fn malformed(&self, about: &str, problem: String) -> Arc<BuildError> {
         Arc::new(BuildError::Malformed {
             label: self.label.clone(),
-            place: Some(self.package.place_of(about)),
+            place: Some(self.places.of(about)),
             problem,
         })
     }
@@ -126,7 +154,7 @@ impl Declared {
     pub(crate) fn unsupported(&self, what: &'static str) -> Arc<BuildError> {
         Arc::new(BuildError::Unsupported {
             label: self.label.clone(),
-            place: Some(self.package.place_of(self.label.name())),
+            place: Some(self.places.of(self.label.name())),
             what,
         })
     }
@@ -135,7 +163,7 @@ impl Declared {
         if !self.target.problems.is_empty() {
             return Err(Arc::new(BuildError::Problems {
                 label: self.label.clone(),
-                place: self.package.place_of(self.label.name()),
+                place: self.places.of(self.label.name()),
                 problems: self.target.problems.clone(),
             }));
         }
@@ -209,7 +237,7 @@ impl Analysed {
         let mut hasher = Fingerprinter::default();
         hasher.add(declared.label.to_string().as_bytes());
         hasher.add(declared.configuration.to_string().as_bytes());
-        hasher.add(declared.spec.0.as_raw());
+        hasher.add(declared.spec.as_raw());
         for (mention, target) in &mentioned {
             hasher.add(mention.text.as_bytes());
             hasher.add(&[u8::from(mention.tool)]);
@@ -226,7 +254,7 @@ impl Analysed {
     /// Returns what the rule wants to be told of the target.
     pub(crate) fn warnings(&self) -> impl Iterator<Item = Warning> + '_ {
         let declared = &self.declared;
-        let place = || declared.package.place_of(declared.label.name());
+        let place = || declared.places.of(declared.label.name());
         let warnings = declared.target.warnings.iter();
         warnings.map(move |message| Warning::new(&place(), message.clone()))
     }

@@ -78,7 +78,7 @@ pub(crate) async fn gather(
         if !source.tracked {
             let message =
                 format!("`{path}` is not tracked: `git add {path}`, or no other clone has it");
-            let place = analysed.declared.package.place_of(written);
+            let place = analysed.declared.places.of(written);
             warnings.push(Warning::new(&place, message));
         }
     }
@@ -187,7 +187,7 @@ fn source(
     let unreadable = |error| {
         Arc::new(BuildError::Source {
             label: analysed.declared.label.clone(),
-            place: Some(analysed.declared.package.place_of(written)),
+            place: Some(analysed.declared.places.of(written)),
             error,
         })
     };
@@ -205,7 +205,7 @@ fn pinned(
     if !store.contains(digest).map_err(BuildError::Store)? {
         let sha256 = digest.sha256().to_string();
         return Err(Arc::new(BuildError::NotPinned {
-            place: Some(analysed.declared.package.place_of(&sha256)),
+            place: Some(analysed.declared.places.of(&sha256)),
             path: path.to_owned(),
             sha256,
             urls: urls.to_vec(),

@@ -325,7 +325,7 @@ impl Key for TargetKey {
         let package = PackageKey(self.label.package().clone());
         let package = flatten(ctx.compute(&package).await)?;
         let session = ctx.data::<Arc<Session>>();
-        let declare = || Declared::new(package, self.label.clone(), self.configuration);
+        let declare = || Declared::new(&package, self.label.clone(), self.configuration);
         let declared = session.timed(Work::Analyse(&self.label), declare)?;
         let mut mentions = declared.target.mentions();
         mentions.sort();
@@ -358,9 +358,9 @@ async fn mentioned(
     declared: &Declared,
     mention: &Mention,
 ) -> BuildResult<Option<Arc<Analysed>>> {
-    let place = declared.package.place_of(&mention.text);
+    let place = declared.places.of(&mention.text);
     let at = |error| BuildError::asked_at(error, &place);
-    let reference = Reference::parse(&mention.text, declared.package.path()).map_err(|error| {
+    let reference = Reference::parse(&mention.text, declared.label.package()).map_err(|error| {
         Arc::new(BuildError::Label {
             place: Some(place.clone()),
             error,

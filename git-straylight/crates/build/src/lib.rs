@@ -30,6 +30,7 @@ mod package;
 mod path;
 mod perform;
 mod persist;
+mod places;
 pub mod query;
 mod reads;
 pub mod record;

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::Deserialize;
-use straylight_dhall::{Evaluator, Location, Value, from_value, text_literals};
+use straylight_dhall::{Evaluator, Location, Value, from_value};
 use straylight_dice::Fingerprint;
 
 use crate::configuration::Triple;
@@ -13,6 +13,7 @@ use crate::error::{BuildError, BuildResult, Place};
 use crate::files::Files;
 use crate::label::{Label, PackagePath};
 use crate::persist::Fingerprinter;
+use crate::places::Places;
 use crate::tree::TreeError;
 
 /// The rules of a package, by name.
@@ -24,8 +25,7 @@ pub(crate) struct Package {
     files: Vec<String>,
     /// Stands for what these files say.
     pub(crate) fingerprint: Fingerprint,
-    /// Texts of the file, to point a message at one.
-    literals: Vec<(Place, String)>,
+    pub(crate) places: Arc<Places>,
 }
 
 /// The names of a package's targets, sorted.
@@ -91,7 +91,7 @@ pub(crate) struct Rule {
 impl Package {
     /// Evaluates the package's `BUILD.dhall`.
     pub(crate) fn load(
-        files: &Files,
+        files: &Arc<Files>,
         evaluator: &Evaluator,
         path: &PackagePath,
     ) -> BuildResult<Self> {
@@ -114,10 +114,6 @@ impl Package {
         let evaluated = evaluator
             .evaluate(&Location::File(file.clone()), text)
             .map_err(|error| BuildError::Dhall(Box::new(error)))?;
-        let literals = text_literals(text)
-            .into_iter()
-            .map(|(span, text)| (Place::new(&file, span.line, span.column), text))
-            .collect();
         let mut sources = vec![file.clone()];
         for import in evaluated.imports {
             if let Location::File(path) = import.location {
@@ -130,13 +126,8 @@ impl Package {
             files: sources,
             fingerprint,
             rules: rules(&evaluated.value, &evaluated.ty).map_err(not_rules)?,
-            literals,
+            places: Places::new(path, Arc::clone(files)),
         })
-    }
-
-    /// Returns the package's folder.
-    pub(crate) fn path(&self) -> &PackagePath {
-        &self.path
     }
 
     /// Returns the files of the tree that the package was evaluated from.
@@ -155,20 +146,6 @@ impl Package {
     /// Returns the rule of the target `name`.
     pub(crate) fn rule(&self, name: &str) -> Option<&Rule> {
         self.rules.get(name)
-    }
-
-    /// Returns the place of the package's file.
-    pub(crate) fn place(&self) -> Place {
-        Place::of_file(&self.path.build_file())
-    }
-
-    /// Returns where `text` is written in the file, or else the file itself:
-    /// a rule may have made the text up from parts.
-    pub(crate) fn place_of(&self, text: &str) -> Place {
-        self.literals
-            .iter()
-            .find(|(_, literal)| literal == text)
-            .map_or_else(|| self.place(), |(place, _)| place.clone())
     }
 }
 

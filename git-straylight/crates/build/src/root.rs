@@ -6,9 +6,9 @@ use futures::future::join_all;
 use minicbor::{Decode, Encode};
 use straylight_dice::Context;
 use straylight_exec::trace::TraceContent;
-use straylight_odb::{LocalStore, Sha256, layout};
+use straylight_odb::{Digest, LocalStore, Sha256, layout};
 
-use crate::analyse::Analysed;
+use crate::analyse::{Analysed, Declared};
 use crate::build::Wanted;
 use crate::error::{BuildError, BuildResult};
 use crate::keys::{ActionKey, RootKey, Step, flatten};
@@ -48,14 +48,13 @@ pub(crate) async fn compute(ctx: &Context, key: &RootKey) -> BuildResult<Option<
     if key.wanted == Wanted::Tests && declared.target.test.is_none() {
         return Ok(None);
     }
-    let (sha256, bytes) = &declared.spec;
-    keep_spec(&ctx.data::<Arc<Session>>().services.store, *sha256, bytes)?;
+    keep_spec(&ctx.data::<Arc<Session>>().services.store, declared)?;
     let steps = steps(&analysed, key.wanted);
     let results = join_all(steps.iter().map(|step| ctx.compute(step))).await;
     let results = perform::all(results.into_iter().map(flatten))?;
     Ok(Some(Root {
         kind: declared.target.kind.clone(),
-        spec: *sha256,
+        spec: declared.spec,
         outputs: outputs(&analysed, &results),
         test: results
             .iter()
@@ -65,16 +64,20 @@ pub(crate) async fn compute(ctx: &Context, key: &RootKey) -> BuildResult<Option<
     }))
 }
 
-fn keep_spec(store: &LocalStore, sha256: Sha256, bytes: &[u8]) -> BuildResult<()> {
-    let key = layout::spec(sha256);
+fn keep_spec(store: &LocalStore, declared: &Declared) -> BuildResult<()> {
+    let key = layout::spec(declared.spec);
     if store
         .read_record(&key)
         .map_err(BuildError::Store)?
-        .is_none()
+        .is_some()
     {
-        store.write_record(&key, bytes).map_err(BuildError::Store)?;
+        return Ok(());
     }
-    Ok(())
+    let Some(bytes) = &declared.spec_bytes else {
+        // Only an evaluation has it; the build starts over.
+        return Err(Arc::new(BuildError::Lost(Digest::new(declared.spec, 0))));
+    };
+    Ok(store.write_record(&key, bytes).map_err(BuildError::Store)?)
 }
 
 /// Returns the steps that make what is wanted, each once.

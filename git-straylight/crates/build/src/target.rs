@@ -6,10 +6,10 @@
 
 use std::collections::BTreeSet;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// A tree of files in the store, by its root directory node.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize, Serialize)]
 pub struct Artifact {
     /// 64 lower-case hex digits.
     pub sha256: String,
@@ -18,7 +18,7 @@ pub struct Artifact {
 }
 
 /// Bytes that an action reads.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
 pub enum Source {
     /// A file of the repository, relative to the package.
     File(String),
@@ -34,7 +34,7 @@ pub enum Source {
 }
 
 /// Bytes by hash, wherever they come from.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
 pub struct Pinned {
     /// Where actions see the file, below the target's output folder.
     pub path: String,
@@ -48,7 +48,7 @@ pub struct Pinned {
 }
 
 /// A folder as an action sees it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
 pub enum Folder {
     /// Below the package's sources; empty is the package itself.
     Package(String),
@@ -59,7 +59,7 @@ pub enum Folder {
 }
 
 /// How far a set is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
 pub enum Reach {
     /// What direct dependencies contribute themselves.
     Direct,
@@ -68,7 +68,7 @@ pub enum Reach {
 }
 
 /// In which order a set is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
 pub enum Order {
     /// Dependencies first.
     Postorder,
@@ -79,7 +79,7 @@ pub enum Order {
 }
 
 /// A named set of the reading target's dependencies.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
 pub struct SetRef {
     /// The set's name, such as `c.include`.
     pub set: String,
@@ -90,7 +90,7 @@ pub struct SetRef {
 }
 
 /// A part of one argument.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
 pub enum Piece {
     /// This text.
     Literal(String),
@@ -105,7 +105,7 @@ pub enum Piece {
 }
 
 /// One argument, or several made from a set or a file.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
 pub enum Argument {
     /// The pieces, joined.
     Pieces(Vec<Piece>),
@@ -122,7 +122,7 @@ pub enum Argument {
 }
 
 /// Something that an action makes, below the target's output folder.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
 pub enum Output {
     /// A file.
     File(String),
@@ -144,7 +144,7 @@ impl Output {
 }
 
 /// What a target hands on to those who depend on it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
 pub struct Contribution {
     /// The name of the set.
     pub set: String,
@@ -157,7 +157,7 @@ pub struct Contribution {
 }
 
 /// What an action needs beyond its inputs; see `coeffects/v1.dhall`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
 pub enum Coeffect {
     /// A host by name.
     Network {
@@ -191,7 +191,7 @@ pub enum Coeffect {
 }
 
 /// How far the network is needed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
 pub enum Network {
     /// Answers from records are enough.
     Replayed,
@@ -200,7 +200,7 @@ pub enum Network {
 }
 
 /// How a path is used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
 pub enum Access {
     /// Read only.
     Read,
@@ -209,7 +209,7 @@ pub enum Access {
 }
 
 /// A variable of the environment.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Variable {
     /// Its name.
@@ -219,7 +219,7 @@ pub struct Variable {
 }
 
 /// One command: what it reads, runs and makes.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Action {
     /// What kind of step, such as `c_compile`.
     pub category: String,
@@ -256,7 +256,7 @@ pub struct Action {
 }
 
 /// An output that people ask for.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct NamedOutput {
     /// Its name.
     pub name: String,
@@ -265,14 +265,14 @@ pub struct NamedOutput {
 }
 
 /// How to run a target's program.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Run {
     /// The program and its arguments.
     pub arguments: Vec<Argument>,
 }
 
 /// A run whose exit status is the result.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Test {
     /// The program and its arguments.
     pub arguments: Vec<Argument>,
@@ -292,7 +292,7 @@ const fn five_minutes() -> u64 {
 }
 
 /// What a rule says in one configuration.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Target {
     /// Its name in the package.
     pub name: String,

@@ -2,14 +2,20 @@
 
 use std::sync::Arc;
 
-use straylight_dice::{Data, Fingerprint, Persistent};
+use minicbor::bytes::ByteVec;
+use minicbor::{Decode, Encode};
+use straylight_dice::{Context, Data, Fingerprint, Persistent};
+use straylight_odb::Sha256;
 
 use super::{cbor, fingerprint, remind, text, written};
+use crate::analyse::{Analysed, Declared};
 use crate::configuration::Triple;
-use crate::keys::{NamesKey, PackageKey, PlatformsKey, SelectionKey, TargetKey};
+use crate::keys::{NamesKey, PackageKey, PlatformsKey, SelectionKey, TargetKey, flatten};
 use crate::label::{Label, PackagePath, Reference};
 use crate::package::Names;
-use crate::session::Warning;
+use crate::places::Places;
+use crate::session::{Session, Warning};
+use crate::target::Mention;
 
 impl Persistent for SelectionKey {
     const TAG: u16 = 3;
@@ -111,6 +117,20 @@ impl Persistent for PackageKey {
     }
 }
 
+#[derive(Encode, Decode)]
+struct StoredTarget {
+    #[n(0)]
+    warnings: Vec<Warning>,
+    /// As it is written, whether it is a tool, and what it means.
+    #[n(1)]
+    mentions: Vec<(String, bool, String)>,
+    #[cbor(n(2), with = "minicbor::bytes")]
+    spec: [u8; 32],
+    /// What the rule says, by the names of its fields.
+    #[n(3)]
+    target: ByteVec,
+}
+
 impl Persistent for TargetKey {
     const TAG: u16 = 6;
 
@@ -126,10 +146,39 @@ impl Persistent for TargetKey {
         value.as_ref().ok().map(|analysed| analysed.fingerprint)
     }
 
-    /// Only what there is to tell: a target is made of functions.
     fn store(value: &Self::Value) -> Option<Vec<u8>> {
-        let warnings: Vec<Warning> = value.as_ref().ok()?.warnings().collect();
-        (!warnings.is_empty()).then(|| cbor(&warnings))
+        let analysed = value.as_ref().ok()?;
+        let mentions = analysed.mentions().map(|(mention, declared)| {
+            let key = TargetKey {
+                label: declared.label.clone(),
+                configuration: declared.configuration,
+            };
+            (mention.text.clone(), mention.tool, written::target(&key))
+        });
+        let declared = &analysed.declared;
+        Some(cbor(&StoredTarget {
+            warnings: analysed.warnings().collect(),
+            mentions: mentions.collect(),
+            spec: *declared.spec.as_raw(),
+            target: minicbor_serde::to_vec(&declared.target).ok()?.into(),
+        }))
+    }
+
+    async fn restore(&self, stored: &[u8], ctx: &Context) -> Option<Self::Value> {
+        let stored: StoredTarget = minicbor::decode(stored).ok()?;
+        let target = minicbor_serde::from_slice(&stored.target).ok()?;
+        let keys = stored.mentions.iter();
+        let keys: Vec<Self> = keys
+            .map(|(_, _, key)| written::read_target(key))
+            .collect::<Option<_>>()?;
+        let targets = ctx.join(&keys).await.into_iter().map(flatten);
+        let targets = targets.collect::<Result<Vec<_>, _>>().ok()?;
+        let mentions = stored.mentions.into_iter();
+        let mentions = mentions.map(|(text, tool, _)| Mention { text, tool });
+        let files = Arc::clone(&ctx.data::<Arc<Session>>().files);
+        let places = Places::new(self.label.package(), files);
+        let declared = Declared::known(self, target, Sha256::from_raw(stored.spec), places);
+        Some(Ok(Analysed::new(declared, mentions.zip(targets).collect())))
     }
 
     fn reminds(value: &Self::Value) -> bool {
@@ -139,6 +188,7 @@ impl Persistent for TargetKey {
     }
 
     fn remind(&self, stored: &[u8], data: &Data) {
-        remind(minicbor::decode(stored).ok(), data);
+        let stored = minicbor::decode::<StoredTarget>(stored).ok();
+        remind(stored.map(|stored| stored.warnings), data);
     }
 }
