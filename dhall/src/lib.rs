@@ -200,7 +200,7 @@ pub use import::{
     MemoryImporter, Request, Response, Variables,
 };
 pub use inline::Resolved;
-pub use limits::{Limits, Stop};
+pub use limits::{Limits, STACK_SIZE, Stop, evaluate_on_this_thread};
 pub use lists::{TextItem, TextList, text_lists};
 pub use literals::{Span, text_literals};
 pub use location::Location;

@@ -143,17 +143,47 @@ impl Budget {
     }
 }
 
-/// The stack of the evaluating thread. Only what is used becomes real memory.
-const STACK: usize = 256 << 20;
+/// The stack that an evaluation has, in bytes. Only what is used becomes real memory.
+pub const STACK_SIZE: usize = 256 << 20;
 
 /// What is left for calls that don't look at the stack themselves.
 const RESERVE: usize = 1 << 20;
 
 thread_local! {
-    /// The lowest address that a checked call may reach; 0 where unknown.
+    /// The lowest address that a checked call may reach, if this thread was
+    /// made for evaluations; 0 if not.
+    static LOWEST: Cell<usize> = const { Cell::new(0) };
+    /// The same while something is evaluated; 0 otherwise.
     static FLOOR: Cell<usize> = const { Cell::new(0) };
     /// The most that this thread may hold.
     static CEILING: Cell<i64> = const { Cell::new(i64::MAX) };
+}
+
+/// Lets evaluations run on the calling thread. Otherwise each starts a thread
+/// of its own, for the large stack: half of the time of a small text. For the
+/// threads of a host that evaluates many.
+///
+/// The thread must have been started with a stack of [`STACK_SIZE`] bytes, and
+/// this must be the first thing that it does: an evaluation that nests deeply
+/// aborts the process when the stack is smaller.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use straylight_dhall::{Evaluator, Location, MemoryImporter};
+///
+/// let thread = std::thread::Builder::new().stack_size(straylight_dhall::STACK_SIZE);
+/// let worker = thread.spawn(|| {
+///     straylight_dhall::evaluate_on_this_thread();
+///     let evaluator = Evaluator::new(Arc::new(MemoryImporter::new()));
+///     let here = Location::Input("sum".to_owned());
+///     evaluator.evaluate_as::<u64>(&here, "1 + 1")
+/// })?;
+/// assert_eq!(worker.join().expect("no panic")?, 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn evaluate_on_this_thread() {
+    LOWEST.set(stack_address().saturating_sub(STACK_SIZE - RESERVE).max(1));
 }
 
 /// Runs `work` on a thread with a large stack and no more memory than
@@ -165,15 +195,17 @@ pub(crate) fn with_stack<R: Send>(
     if FLOOR.get() != 0 {
         return Ok(work());
     }
+    if LOWEST.get() != 0 {
+        return Ok(limited(limits, work));
+    }
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new()
             .name("dhall".to_owned())
-            .stack_size(STACK);
+            .stack_size(STACK_SIZE);
         let handle = thread
             .spawn_scoped(scope, || {
-                CEILING.set(i64::try_from(limits.memory).unwrap_or(i64::MAX));
-                FLOOR.set(stack_address().saturating_sub(STACK - RESERVE).max(1));
-                work()
+                evaluate_on_this_thread();
+                limited(limits, work)
             })
             .map_err(|_| Stop::NoThread)?;
         match handle.join() {
@@ -181,6 +213,25 @@ pub(crate) fn with_stack<R: Send>(
             Err(panic) => std::panic::resume_unwind(panic),
         }
     })
+}
+
+/// Runs `work` within limits, on a thread that was made for it.
+fn limited<R>(limits: Limits, work: impl FnOnce() -> R) -> R {
+    /// Ends the limits, also of work that panics.
+    struct Limited;
+
+    impl Drop for Limited {
+        fn drop(&mut self) {
+            FLOOR.set(0);
+            CEILING.set(i64::MAX);
+        }
+    }
+
+    let memory = i64::try_from(limits.memory).unwrap_or(i64::MAX);
+    CEILING.set(memory::held().saturating_add(memory));
+    FLOOR.set(LOWEST.get());
+    let _limited = Limited;
+    work()
 }
 
 /// Fails when little stack is left, or no memory.
@@ -216,6 +267,30 @@ mod tests {
             with_stack(Limits::default(), || dive(0)),
             Ok(Err(Stop::TooDeep))
         );
+    }
+
+    #[test]
+    fn a_thread_that_was_made_for_it_is_used_again() {
+        let thread = std::thread::Builder::new().stack_size(STACK_SIZE);
+        let work = || {
+            let here = std::thread::current().id();
+            let same = || with_stack(Limits::default(), || std::thread::current().id() == here);
+            assert_eq!(same(), Ok(false));
+            evaluate_on_this_thread();
+            assert_eq!(same(), Ok(true));
+            let panic = || with_stack(Limits::default(), || panic!("boom"));
+            assert!(std::panic::catch_unwind(panic).is_err());
+            // What a thread holds from before does not count, and its stack is as large.
+            memory::hold(1 << 40);
+            let deep = with_stack(Limits::default(), || (memory::held(), dive(0)));
+            assert_eq!(deep, Ok((1 << 40, Err(Stop::TooDeep))));
+            assert_eq!((FLOOR.get(), CEILING.get()), (0, i64::MAX));
+        };
+        thread
+            .spawn(work)
+            .expect("a thread")
+            .join()
+            .expect("no overflow");
     }
 
     #[test]

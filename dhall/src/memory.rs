@@ -3,7 +3,7 @@
 //! Everything that a program can make many of is a node behind a
 //! [`Shared`](crate::shared::Shared) reference. Each node is counted by the
 //! thread that makes it and by the thread that frees it: what a thread holds
-//! is the difference. An evaluation has a thread of its own, so that this is
+//! is the difference. An evaluation stays on one thread, so that what it adds is
 //! what the evaluation holds, garbage excluded. Not counted are source texts,
 //! names, buffers of at most the size of a node that is counted, and what the
 //! allocator loses: the process may need half as much again.

@@ -22,8 +22,6 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let workspace = Workspace::open()?;
     let references = workspace.references(&args.labels)?;
     let builder = workspace.reader(args.at.as_deref())?;
-    for label in builder.select(&references)? {
-        ui::result(label);
-    }
+    ui::results(builder.select(&references)?.iter());
     Ok(ExitCode::SUCCESS)
 }

@@ -126,6 +126,8 @@ impl Builder {
         let files = Arc::new(Files::new(Arc::clone(&services.tree)));
         let importer = TreeImporter::new(Arc::clone(&files), pinned);
         let runtime = tokio::runtime::Builder::new_multi_thread()
+            .thread_stack_size(straylight_dhall::STACK_SIZE)
+            .on_thread_start(straylight_dhall::evaluate_on_this_thread)
             .build()
             .map_err(|error| BuildError::Internal(format!("cannot start threads: {error}")))?;
         Ok(Self {
