@@ -175,6 +175,13 @@ impl LocalStore {
         Err(StoreError::io("link", destination)(error))
     }
 
+    /// Returns whether `path`, which was made with [`LocalStore::link`], is still as it
+    /// was: nobody wrote to the blob since.
+    #[must_use]
+    pub fn is_unchanged(&self, path: &Path, digest: &Digest, executable: bool) -> bool {
+        self.is_intact(path, digest.size(), mode(executable))
+    }
+
     /// Makes `destination` a private, verified copy of the blob (a reflink
     /// where the file system can), writable by its owner.
     ///

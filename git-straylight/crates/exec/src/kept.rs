@@ -75,7 +75,7 @@ impl Keeper {
     /// Keeps the folder of an action that did not do what it declares.
     pub(crate) fn keep(
         &self,
-        staged: &Staged,
+        staged: &mut Staged,
         request: &Request,
         outcome: &mut Outcome,
     ) -> Result<(), ExecError> {
@@ -91,6 +91,7 @@ impl Keeper {
         fs::write(&file, bytes).map_err(ExecError::io("write", &file))?;
         fs::rename(staged.build(), fresh.join(WORKING_DIRECTORY))
             .map_err(ExecError::io("keep", staged.build()))?;
+        staged.taken();
         let name = request.action.sha256().to_string()[..NAME_LENGTH].to_owned();
         let in_cache = format!("{}/{name}", self.group);
         let path = self.cache.join(&in_cache);

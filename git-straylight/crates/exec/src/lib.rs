@@ -12,6 +12,7 @@ pub mod capture;
 mod collect;
 mod early;
 mod error;
+mod inputs;
 pub mod kept;
 mod lazy;
 pub mod merkle;

@@ -35,9 +35,10 @@ use crate::cancellation::Cancellation;
 use crate::collect::{Collected, collect};
 use crate::early::Watch;
 use crate::error::ExecError;
+use crate::inputs::{Placing, Wanted};
 use crate::kept::Keeper;
 use crate::session::Session;
-use crate::staging::{Placing, Staged};
+use crate::staging::Staged;
 use crate::toolchains::{self, Toolchain};
 pub use enter::enter;
 
@@ -171,8 +172,9 @@ impl Executor for NamespaceExecutor {
             Some(root) => Some(self.toolchain(root)?),
             None => None,
         };
-        let mut staged = self.session.folder()?;
-        staged.stage(&self.store, request, Placing::Link)?;
+        let wanted = Wanted::of(&self.store, request)?;
+        let mut staged = self.session.folder(&wanted)?;
+        staged.stage(&self.store, request, &wanted, Placing::Link)?;
         let spec = spec(request, root, &staged);
         let mut early = Watch::start(&self.store, &staged, request, published)?;
         let staging = called.elapsed();
@@ -186,7 +188,7 @@ impl Executor for NamespaceExecutor {
         outcome.usage.staging = staging;
         outcome.usage.collecting = ended.elapsed();
         if let Some(keeper) = &self.keeper {
-            keeper.keep(&staged, request, &mut outcome)?;
+            keeper.keep(&mut staged, request, &mut outcome)?;
         }
         Ok(outcome)
     }

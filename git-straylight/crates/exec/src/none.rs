@@ -30,9 +30,9 @@ use crate::capped::Stream;
 use crate::collect::{Collected, collect};
 use crate::early::Watch;
 use crate::error::ExecError;
+use crate::inputs::{Placing, Wanted};
 use crate::kept::Keeper;
 use crate::session::Session;
-use crate::staging::Placing;
 
 /// Runs each action as a plain process.
 #[derive(Debug)]
@@ -77,8 +77,9 @@ impl Executor for PlainExecutor {
             return Ok(Outcome::cancelled());
         }
         let called = Instant::now();
-        let mut staged = self.session.folder()?;
-        staged.stage(&self.store, request, Placing::Copy)?;
+        let wanted = Wanted::of(&self.store, request)?;
+        let mut staged = self.session.folder(&wanted)?;
+        staged.stage(&self.store, request, &wanted, Placing::Copy)?;
         let mut early = Watch::start(&self.store, &staged, request, published)?;
         let variables = &request.command.environment_variables;
         let mut command = Command::new(&request.command.arguments[0]);
@@ -118,7 +119,7 @@ impl Executor for PlainExecutor {
             outcome.usage.collecting = ended.elapsed();
         }
         if let Some(keeper) = &self.keeper {
-            keeper.keep(&staged, request, &mut outcome)?;
+            keeper.keep(&mut staged, request, &mut outcome)?;
         }
         Ok(outcome)
     }

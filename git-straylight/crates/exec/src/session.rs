@@ -21,6 +21,7 @@ use rustix::fs::{FlockOperation, flock};
 
 use crate::action::WORKING_DIRECTORY;
 use crate::error::ExecError;
+use crate::inputs::{Folder, Wanted};
 use crate::staging::{Staged, make_folder};
 
 /// The folder of one executor, locked.
@@ -30,31 +31,62 @@ pub(crate) struct Session {
     path: PathBuf,
     lock: OwnedFd,
     next: AtomicU64,
-    /// Numbers of folders that are empty again.
-    free: Arc<Mutex<Vec<u64>>>,
+    free: Arc<Mutex<Vec<Free>>>,
     /// `None` only while the session ends.
     cleaner: Option<Cleaner>,
 }
 
-/// A thread that empties folders, so that actions need not wait for it:
-/// on some file systems removing a folder waits for the disk. The emptied
-/// folder itself is used again; removing it would hold up whoever makes the
-/// next one beside it.
+/// A folder that no action uses, and the inputs that are in its `build`.
+#[derive(Debug)]
+struct Free {
+    number: u64,
+    inputs: Option<Folder>,
+}
+
+/// What an action leaves in its folder.
+#[derive(Debug)]
+pub(crate) struct Leftovers {
+    pub(crate) path: PathBuf,
+    /// What is in `build` besides the action's own; `None` if nothing may stay.
+    pub(crate) inputs: Option<Folder>,
+    /// What the action could write to, relative to `build`.
+    pub(crate) writable: Vec<String>,
+}
+
+impl Leftovers {
+    /// Removes what the action made; returns the inputs that stay.
+    fn clear(self) -> io::Result<Option<Folder>> {
+        let build = self.path.join(WORKING_DIRECTORY);
+        let everything = self.writable.iter().any(String::is_empty);
+        let Some(mut inputs) = self.inputs.filter(|_| !everything) else {
+            return remove_tree(&build).map(|()| None);
+        };
+        for folder in &self.writable {
+            remove_tree(&build.join(folder))?;
+            inputs.forget(folder);
+        }
+        Ok(Some(inputs))
+    }
+}
+
+/// A thread that clears folders, so that actions need not wait for it: on some
+/// file systems removing a folder waits for the disk. The cleared folder is used
+/// again, with the inputs in it.
 #[derive(Debug)]
 struct Cleaner {
     // A limit: what is waiting to be removed takes space.
-    queue: SyncSender<(u64, PathBuf)>,
+    queue: SyncSender<(u64, Leftovers)>,
     thread: JoinHandle<()>,
 }
 
 impl Cleaner {
-    fn start(free: Arc<Mutex<Vec<u64>>>) -> Self {
-        let (queue, folders) = sync_channel::<(u64, PathBuf)>(64);
+    fn start(free: Arc<Mutex<Vec<Free>>>) -> Self {
+        let (queue, folders) = sync_channel::<(u64, Leftovers)>(64);
         let thread = std::thread::spawn(move || {
-            for (number, folder) in folders {
-                // What cannot be emptied is left to the session's end.
-                if remove_tree(&folder.join(WORKING_DIRECTORY)).is_ok() {
-                    unpoisoned(&free).push(number);
+            for (number, leftovers) in folders {
+                // What cannot be cleared is left to the session's end.
+                if let Ok(inputs) = leftovers.clear() {
+                    unpoisoned(&free).push(Free { number, inputs });
                 }
             }
         });
@@ -68,21 +100,21 @@ impl Cleaner {
     }
 }
 
-/// Has one action's folder emptied.
+/// Has one action's folder cleared.
 #[derive(Debug)]
 pub(crate) struct Removal {
     number: u64,
-    queue: SyncSender<(u64, PathBuf)>,
+    queue: SyncSender<(u64, Leftovers)>,
 }
 
 impl Removal {
-    pub(crate) fn request(&self, path: PathBuf) {
+    pub(crate) fn request(&self, leftovers: Leftovers) {
         // Without a cleaner the session ends, and removes its whole folder.
-        let _ = self.queue.send((self.number, path));
+        let _ = self.queue.send((self.number, leftovers));
     }
 }
 
-fn unpoisoned(free: &Mutex<Vec<u64>>) -> MutexGuard<'_, Vec<u64>> {
+fn unpoisoned(free: &Mutex<Vec<Free>>) -> MutexGuard<'_, Vec<Free>> {
     free.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -120,18 +152,36 @@ impl Session {
         &self.lock
     }
 
-    /// Returns an empty folder for one action.
-    pub(crate) fn folder(&self) -> Result<Staged, ExecError> {
-        let free = unpoisoned(&self.free).pop();
-        let number = free.unwrap_or_else(|| self.next.fetch_add(1, Ordering::Relaxed));
+    /// Returns a folder for one action: of those that are free the one that has most
+    /// of what is wanted in it.
+    pub(crate) fn folder(&self, wanted: &Wanted) -> Result<Staged, ExecError> {
+        let free = self.take_free(wanted);
+        let is_new = free.is_none();
+        let Free { number, inputs } = free.unwrap_or_else(|| Free {
+            number: self.next.fetch_add(1, Ordering::Relaxed),
+            inputs: None,
+        });
         let path = self.path.join(number.to_string());
-        if free.is_none() {
+        if is_new {
             make_folder(&path)?;
         }
         let in_cache = format!("sandboxes/{}/{number}", self.name);
         let queue = self.cleaner.as_ref().map(|cleaner| cleaner.queue.clone());
         let removal = queue.map(|queue| Removal { number, queue });
-        Ok(Staged::new(in_cache, path, removal))
+        Ok(Staged::new(in_cache, path, inputs, removal))
+    }
+
+    fn take_free(&self, wanted: &Wanted) -> Option<Free> {
+        let mut free = unpoisoned(&self.free);
+        let difference = |free: &Free| {
+            let empty = Folder::default();
+            wanted.differs_from(free.inputs.as_ref().unwrap_or(&empty))
+        };
+        // Of equal ones the last: its files are most likely in memory.
+        let best = (0..free.len())
+            .rev()
+            .min_by_key(|&at| difference(&free[at]))?;
+        Some(free.remove(best))
     }
 }
 

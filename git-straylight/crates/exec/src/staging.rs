@@ -1,4 +1,4 @@
-//! One action's folder: its inputs in place, and room for its outputs.
+//! One action's folder: its inputs in place (`inputs.rs`), and room for its outputs.
 //!
 //! Inputs are hard links to the store's blobs. That is safe only because the
 //! sandbox sees them through a read-only mount: without it the owner of a file
@@ -16,38 +16,39 @@ use straylight_odb::local::BLOB_MTIME;
 
 use crate::action::{Request, WORKING_DIRECTORY};
 use crate::error::ExecError;
+use crate::inputs::{Entry, Folder, Placer, Placing, Wanted};
 use crate::merkle::{self, Node};
-use crate::session::Removal;
+use crate::session::{Leftovers, Removal};
 
-/// How inputs get into a folder.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Placing {
-    /// As hard links, for a sandbox that shows them read-only.
-    Link,
-    /// As copies, for an action that can change them.
-    Copy,
-}
-
-/// The folder of one action. Dropping it has it emptied, soon.
+/// The folder of one action. Dropping it has its outputs removed, soon.
 #[derive(Debug)]
 pub(crate) struct Staged {
     /// Relative to the cache.
     in_cache: String,
     path: PathBuf,
-    /// Everything that was staged, relative to `build`.
-    inputs: BTreeSet<String>,
+    /// What was put into `build`; `None` if that is not there.
+    inputs: Option<Folder>,
+    /// Whether the inputs are there for the next action.
+    lasting: bool,
     /// The folders of the outputs, relative to `build`; none below another.
     writable: Vec<String>,
     removal: Option<Removal>,
 }
 
 impl Staged {
-    /// Returns the empty folder `path`, which lies at `in_cache` in the cache.
-    pub(crate) fn new(in_cache: String, path: PathBuf, removal: Option<Removal>) -> Self {
+    /// Returns the folder `path`, which lies at `in_cache` in the cache, and has
+    /// `inputs` in it.
+    pub(crate) fn new(
+        in_cache: String,
+        path: PathBuf,
+        inputs: Option<Folder>,
+        removal: Option<Removal>,
+    ) -> Self {
         Self {
             in_cache,
             path,
-            inputs: BTreeSet::new(),
+            inputs,
+            lasting: false,
             writable: Vec::new(),
             removal,
         }
@@ -58,70 +59,32 @@ impl Staged {
         &mut self,
         store: &LocalStore,
         request: &Request,
+        wanted: &Wanted,
         placing: Placing,
     ) -> Result<(), ExecError> {
         check_request(request)?;
-        let mut folders = Vec::new();
-        let mut is_whole = false;
-        merkle::walk(store, &request.input_root, &mut |path, node| {
-            let target = self.path.join(path);
-            if !path.contains('/') {
-                let folder = matches!(node, Node::Directory { .. });
-                is_whole = path == WORKING_DIRECTORY && folder;
-                if !is_whole {
-                    return Err(not_one_folder(request));
-                }
-            }
-            place(store, node, &target, placing)?;
-            if matches!(node, Node::Directory { .. }) {
-                folders.push(target);
-            }
-            if let Some(path) = path.strip_prefix("build/") {
-                self.inputs.insert(path.to_owned());
-            }
-            Ok::<_, ExecError>(())
-        })?;
-        if !is_whole {
-            return Err(not_one_folder(request));
+        let build = self.build();
+        if self.inputs.is_none() {
+            make_folder(&build)?;
         }
-        let mut writable = BTreeSet::new();
-        for output in &request.command.output_paths {
-            let parent = output.rsplit_once('/').map_or("", |(parent, _)| parent);
-            self.make_parents(request, parent, &mut folders)?;
-            writable.insert(parent.to_owned());
-        }
-        self.writable = topmost(writable);
-        // From the innermost: making a file changes its folder's time.
-        folders.iter().rev().try_for_each(|folder| set_time(folder))
+        let inputs = self.inputs.get_or_insert_default();
+        let placer = Placer {
+            store,
+            request,
+            placing,
+        };
+        placer.fill(inputs, &build, wanted)?;
+        let folders = request.command.output_paths.iter();
+        let folders =
+            folders.map(|output| output.rsplit_once('/').map_or("", |(folder, _)| folder));
+        self.writable = topmost(folders.map(str::to_owned).collect());
+        self.lasting = placing == Placing::Link;
+        Ok(())
     }
 
-    fn make_parents(
-        &mut self,
-        request: &Request,
-        parent: &str,
-        folders: &mut Vec<PathBuf>,
-    ) -> Result<(), ExecError> {
-        let mut path = self.build();
-        let mut within = String::new();
-        for name in parent.split('/').filter(|name| !name.is_empty()) {
-            path.push(name);
-            within = join(&within, name);
-            match fs::symlink_metadata(&path) {
-                Ok(metadata) if metadata.is_dir() => {}
-                Ok(_) => {
-                    return Err(ExecError::InvalidRequest {
-                        action: request.action,
-                        reason: format!("`{within}` is an input, and the folder of an output"),
-                    });
-                }
-                Err(_) => {
-                    make_folder(&path)?;
-                    self.inputs.insert(within.clone());
-                    folders.push(path.clone());
-                }
-            }
-        }
-        Ok(())
+    /// Forgets what is in the folder: it was taken away.
+    pub(crate) fn taken(&mut self) {
+        self.inputs = None;
     }
 
     /// Returns the folder, which is this action's alone.
@@ -139,8 +102,10 @@ impl Staged {
         format!("{}/{WORKING_DIRECTORY}", self.in_cache)
     }
 
+    /// Returns whether something was staged at `path`, relative to `build`.
     pub(crate) fn is_input(&self, path: &str) -> bool {
-        self.inputs.contains(path)
+        let inputs = self.inputs.as_ref();
+        inputs.is_some_and(|inputs| inputs.get(path).is_some())
     }
 
     pub(crate) fn writable(&self) -> &[String] {
@@ -163,48 +128,36 @@ impl Staged {
                     .next()
                     .is_some_and(|p| p.starts_with(&below))
         };
-        let mut protected = BTreeSet::new();
+        let mut protected = Vec::new();
         for folder in &self.writable {
-            for path in inputs_below(&self.inputs, folder) {
-                let covered = folders_of(path).any(|above| protected.contains(above));
-                let target = self.build().join(path);
-                let kind = fs::symlink_metadata(target).map(|metadata| metadata.file_type());
-                // A symbolic link is the action's own; nothing of the store is at stake.
-                let mountable = kind.is_ok_and(|kind| kind.is_file() || kind.is_dir());
-                if !covered && mountable && !holds_outputs(path) {
-                    protected.insert(path.to_owned());
+            let Some(inputs) = &self.inputs else { continue };
+            inputs.walk(folder, &mut |path, entry| {
+                let open = match entry {
+                    // A symbolic link is the action's own; nothing of the store is at stake.
+                    Entry::Leaf(Node::Symlink { .. }) => return false,
+                    Entry::Leaf(_) => false,
+                    Entry::Folder(_) => holds_outputs(path),
+                };
+                if !open {
+                    protected.push(path.to_owned());
                 }
-            }
+                open
+            });
         }
-        protected.into_iter().collect()
+        protected
     }
-}
-
-/// Returns the folders that `path` lies in, the innermost first.
-fn folders_of(path: &str) -> impl Iterator<Item = &str> {
-    std::iter::successors(path.rsplit_once('/'), |(folder, _)| folder.rsplit_once('/'))
-        .map(|(folder, _)| folder)
 }
 
 impl Drop for Staged {
     fn drop(&mut self) {
         if let Some(removal) = &self.removal {
-            removal.request(std::mem::take(&mut self.path));
+            removal.request(Leftovers {
+                path: std::mem::take(&mut self.path),
+                inputs: self.inputs.take().filter(|_| self.lasting),
+                writable: std::mem::take(&mut self.writable),
+            });
         }
     }
-}
-
-/// Returns the staged paths below `folder`, in order.
-fn inputs_below<'a>(
-    inputs: &'a BTreeSet<String>,
-    folder: &'a str,
-) -> impl Iterator<Item = &'a str> {
-    inputs
-        .range(folder.to_owned()..)
-        .map(String::as_str)
-        .filter(move |path| *path != folder)
-        .take_while(move |path| folder.is_empty() || path.starts_with(folder))
-        .filter(move |path| is_below(path, folder))
 }
 
 /// Returns whether `path` lies below `folder`; everything lies below "".
@@ -254,38 +207,6 @@ fn check_request(request: &Request) -> Result<(), ExecError> {
     Ok(())
 }
 
-fn not_one_folder(request: &Request) -> ExecError {
-    ExecError::InvalidRequest {
-        action: request.action,
-        reason: format!("its input root is not one folder `{WORKING_DIRECTORY}`"),
-    }
-}
-
-fn place(
-    store: &LocalStore,
-    node: &Node,
-    target: &Path,
-    placing: Placing,
-) -> Result<(), ExecError> {
-    match node {
-        Node::Directory { .. } | Node::EmptyDir => make_folder(target),
-        Node::Symlink { target: content } => make_link(content, target),
-        Node::File { digest, executable } => {
-            let placed = match placing {
-                Placing::Link => store.link(digest, *executable, target)?,
-                Placing::Copy => store.copy(digest, *executable, target)?,
-            };
-            if !placed {
-                return Err(ExecError::MissingBlob(*digest));
-            }
-            if placing == Placing::Copy {
-                set_file_time(target)?;
-            }
-            Ok(())
-        }
-    }
-}
-
 pub(crate) fn make_folder(path: &Path) -> Result<(), ExecError> {
     fs::DirBuilder::new()
         .mode(0o755)
@@ -298,7 +219,7 @@ pub(crate) fn make_link(content: &str, path: &Path) -> Result<(), ExecError> {
     set_time(path)
 }
 
-fn set_file_time(path: &Path) -> Result<(), ExecError> {
+pub(crate) fn set_file_time(path: &Path) -> Result<(), ExecError> {
     let time = SystemTime::UNIX_EPOCH + Duration::from_secs(BLOB_MTIME);
     File::open(path)
         .and_then(|file| file.set_times(FileTimes::new().set_modified(time)))

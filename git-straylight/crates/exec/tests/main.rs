@@ -10,4 +10,5 @@ mod outputs;
 mod plain;
 mod remote;
 mod sandbox;
+mod staging;
 mod support;
