@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use rustix::io::Errno;
 use tempfile::NamedTempFile;
 
 use crate::cas::{ContentStore, StoreError};
@@ -81,6 +82,35 @@ impl LocalStore {
             self.publish(temporary, &destination, 0o444)?;
         }
         Ok(digest)
+    }
+
+    /// Stores the bytes of the file `path`, and returns their digest; moves the file if
+    /// that is all there is to it.
+    ///
+    /// Nobody else may have the file open. Afterwards it may be gone, or as it was.
+    ///
+    /// # Errors
+    /// As [`LocalStore::write_file`].
+    pub fn take_file(&self, path: &Path) -> Result<Digest, StoreError> {
+        let file = File::open(path).map_err(StoreError::io("read", path))?;
+        let metadata = file.metadata().map_err(StoreError::io("read", path))?;
+        // A blob must be nobody else's file, and say nothing but its bytes.
+        let attributes = rustix::fs::flistxattr(&file, &mut [0_u8; 1]);
+        let is_plain = metadata.nlink() == 1 && matches!(attributes, Ok(0) | Err(Errno::NOTSUP));
+        if !is_plain {
+            return self.write_file(path);
+        }
+        let digest = hash(&file, path)?;
+        let destination = self.path(&layout::blob(digest.sha256()));
+        if self.is_intact(&destination, digest.size(), 0o444) {
+            return Ok(digest);
+        }
+        seal(&file, 0o444).map_err(StoreError::io("write", path))?;
+        match fs::rename(path, &destination) {
+            Ok(()) => Ok(digest),
+            // On another file system, say.
+            Err(_) => self.write_file(path),
+        }
     }
 
     /// Stores what `fill` writes, synced to disk, if it is what `digest` says,
@@ -326,11 +356,7 @@ impl LocalStore {
         destination: &Path,
         mode: u32,
     ) -> Result<(), StoreError> {
-        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(BLOB_MTIME);
-        let file = temporary.as_file();
-        file.set_permissions(fs::Permissions::from_mode(mode))
-            .and_then(|()| file.set_times(FileTimes::new().set_modified(time)))
-            .map_err(StoreError::io("write", temporary.path()))?;
+        seal(temporary.as_file(), mode).map_err(StoreError::io("write", temporary.path()))?;
         match temporary.persist(destination) {
             Ok(_) => Ok(()),
             // The first record of its kind makes the folder.
@@ -393,16 +419,74 @@ const fn mode(executable: bool) -> u32 {
 /// # Errors
 /// [`StoreError::Io`] when the file cannot be read.
 pub fn hash_file(path: &Path) -> Result<Digest, StoreError> {
-    let mut file = File::open(path).map_err(StoreError::io("read", path))?;
+    let file = File::open(path).map_err(StoreError::io("read", path))?;
+    hash(&file, path)
+}
+
+/// Hashes the file `path`, which is open, to its end.
+fn hash(mut file: &File, path: &Path) -> Result<Digest, StoreError> {
     let mut writer = DigestWriter::new(io::sink());
     io::copy(&mut file, &mut writer).map_err(StoreError::io("read", path))?;
     Ok(writer.finish().1)
+}
+
+/// Gives a finished file its mode, and the time that all have.
+fn seal(file: &File, mode: u32) -> io::Result<()> {
+    let time = SystemTime::UNIX_EPOCH + Duration::from_secs(BLOB_MTIME);
+    file.set_permissions(fs::Permissions::from_mode(mode))?;
+    file.set_times(FileTimes::new().set_modified(time))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::contract;
+
+    #[test]
+    fn a_file_is_moved_if_it_is_nothing_but_its_bytes() {
+        let (folder, store) = store();
+        let path = folder.path().join("made");
+        let make = |bytes: &[u8]| {
+            fs::write(&path, bytes).unwrap();
+            Digest::of(bytes)
+        };
+        let inode = |path: &Path| fs::metadata(path).unwrap().ino();
+        let blob = |digest: &Digest| store.path(&layout::blob(digest.sha256()));
+
+        let digest = make(b"moved");
+        let made = inode(&path);
+        assert_eq!(store.take_file(&path).unwrap(), digest);
+        assert_eq!(inode(&blob(&digest)), made);
+        assert!(
+            store
+                .link(&digest, false, &folder.path().join("link"))
+                .unwrap()
+        );
+        assert!(store.is_unchanged(&folder.path().join("link"), &digest, false));
+
+        // What is there already stays.
+        make(b"moved");
+        assert_eq!(store.take_file(&path).unwrap(), digest);
+        assert_eq!(inode(&blob(&digest)), made);
+
+        // Another name of the file, or an attribute, must not become a blob's.
+        let digest = make(b"linked");
+        fs::hard_link(&path, folder.path().join("other")).unwrap();
+        assert_eq!(store.take_file(&path).unwrap(), digest);
+        assert_ne!(inode(&blob(&digest)), inode(&path));
+        fs::remove_file(&path).unwrap();
+        let digest = make(b"marked");
+        let set = rustix::fs::setxattr(&path, "user.x", b"1", rustix::fs::XattrFlags::empty());
+        assert_eq!(store.take_file(&path).unwrap(), digest);
+        assert_eq!(
+            path.exists(),
+            set.is_ok(),
+            "unless the file system has none"
+        );
+        assert_eq!(&*store.read(&digest).unwrap().unwrap(), b"marked");
+        let mut names = [0_u8; 64];
+        assert_eq!(rustix::fs::listxattr(blob(&digest), &mut names), Ok(0));
+    }
 
     fn store() -> (tempfile::TempDir, LocalStore) {
         let folder = tempfile::tempdir().unwrap();

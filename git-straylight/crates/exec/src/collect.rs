@@ -1,10 +1,12 @@
 //! What an action left behind: its outputs go to the store, the rest is named.
 //!
-//! Every process of the action is gone, so nothing changes while this looks.
+//! In a sandbox every process of the action is gone, so nothing changes while this
+//! looks, and the outputs can be moved into the store.
 //! Whatever the action made is looked at without following symbolic links: a
 //! link in the place of a folder hides what should be in it, and shows nothing
 //! of the machine.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -15,7 +17,7 @@ use crate::action::{Output, OutputContent, Rejected, Request};
 use crate::early::Watch;
 use crate::error::ExecError;
 use crate::merkle::{self, Node};
-use crate::staging::{Staged, is_below, join};
+use crate::staging::{Staged, folders_of, is_below, join};
 
 /// What was found in the writable folders of an action.
 #[derive(Debug, Default)]
@@ -26,16 +28,35 @@ pub(crate) struct Collected {
     pub(crate) rejected: Vec<Rejected>,
 }
 
+/// How outputs get into the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Taking {
+    /// Moved: no process has them open, and nobody looks at the folder afterwards.
+    Move,
+    /// Copied.
+    Copy,
+}
+
 /// Stores the outputs of an action, and names what else it made.
 pub(crate) fn collect(
     store: &LocalStore,
     staged: &Staged,
     request: &Request,
     early: Option<&Watch<'_>>,
+    taking: Taking,
 ) -> Result<Collected, ExecError> {
+    // An output in another one is stored twice.
+    let all = &request.command.output_paths;
+    let outputs: BTreeSet<&str> = all.iter().map(String::as_str).collect();
+    let nested = |output: &&str| folders_of(output).any(|above| outputs.contains(above));
+    let twice = outputs.len() < all.len() || outputs.iter().any(nested);
+    let store_node = match taking {
+        Taking::Move if !twice => merkle::take_node,
+        _ => merkle::hash_node,
+    };
     let mut collected = Collected::default();
     let build = staged.build();
-    for path in &request.command.output_paths {
+    for path in all {
         if !folder_is_real(&build, path) || fs::symlink_metadata(build.join(path)).is_err() {
             collected.missing.push(path.clone());
             continue;
@@ -44,7 +65,7 @@ pub(crate) fn collect(
             collected.rejected.extend(reasons);
             continue;
         }
-        let content = content(store, &build.join(path))?;
+        let content = content(store_node(store, &build.join(path))?);
         let path = path.clone();
         collected.outputs.push(Output { path, content });
     }
@@ -60,14 +81,14 @@ pub(crate) fn collect(
     Ok(collected)
 }
 
-/// Stores what lies at `path`.
-pub(crate) fn content(store: &LocalStore, path: &Path) -> Result<OutputContent, ExecError> {
-    Ok(match merkle::hash_node(store, path)? {
+/// Returns the content of an output that was stored as `node`.
+pub(crate) fn content(node: Node) -> OutputContent {
+    match node {
         Node::File { digest, executable } => OutputContent::File { digest, executable },
         Node::Directory { digest } => OutputContent::Directory { tree: digest },
         Node::Symlink { target } => OutputContent::Symlink { target },
-        Node::EmptyDir => unreachable!("`hash_node` names every folder's tree"),
-    })
+        Node::EmptyDir => unreachable!("a stored folder has a tree"),
+    }
 }
 
 /// Returns whether everything above `path` is a folder, and no link to one.

@@ -19,6 +19,7 @@ use straylight_odb::LocalStore;
 use crate::action::{Output, OutputContent, Published, Rejected, Request};
 use crate::collect::{Collected, content};
 use crate::error::ExecError;
+use crate::merkle;
 use crate::staging::Staged;
 
 /// Looks out for the early outputs of one action.
@@ -110,7 +111,8 @@ impl<'a> Watch<'a> {
         if !made.symlink_metadata().is_ok_and(|made| made.is_file()) {
             return;
         }
-        let Ok(content @ OutputContent::File { .. }) = content(self.store, &made) else {
+        let stored = merkle::hash_node(self.store, &made).map(content);
+        let Ok(content @ OutputContent::File { .. }) = stored else {
             return;
         };
         self.waiting.remove(path);

@@ -341,6 +341,13 @@ fn walk_below<E: From<TreeError>>(
 /// [`TreeError::Unsupported`] for a socket, a device, or a name that is not
 /// UTF-8 · [`TreeError::Store`].
 pub fn hash_tree(store: &LocalStore, path: &Path) -> Result<Digest, TreeError> {
+    store_tree(store, path, LocalStore::write_file)
+}
+
+/// How the bytes of a file get into the store.
+type StoreFile = fn(&LocalStore, &Path) -> Result<Digest, StoreError>;
+
+fn store_tree(store: &LocalStore, path: &Path, file: StoreFile) -> Result<Digest, TreeError> {
     let read = |error| TreeError::Store(StoreError::io("read", path)(error));
     let mut directory = Directory::default();
     let mut names = Vec::new();
@@ -354,7 +361,7 @@ pub fn hash_tree(store: &LocalStore, path: &Path) -> Result<Digest, TreeError> {
             path: path.clone(),
             reason: "its name is not UTF-8",
         })?;
-        push(&mut directory, name, hash_node(store, &path)?);
+        push(&mut directory, name, store_node(store, &path, file)?);
     }
     Ok(store.write(&reapi::encode(&directory))?)
 }
@@ -364,6 +371,19 @@ pub fn hash_tree(store: &LocalStore, path: &Path) -> Result<Digest, TreeError> {
 /// # Errors
 /// As [`hash_tree`].
 pub fn hash_node(store: &LocalStore, path: &Path) -> Result<Node, TreeError> {
+    store_node(store, path, LocalStore::write_file)
+}
+
+/// The same, and what lies at `path` may be gone afterwards: its files are moved into
+/// the store. Nobody else may have them open.
+///
+/// # Errors
+/// As [`hash_tree`].
+pub fn take_node(store: &LocalStore, path: &Path) -> Result<Node, TreeError> {
+    store_node(store, path, LocalStore::take_file)
+}
+
+fn store_node(store: &LocalStore, path: &Path, file: StoreFile) -> Result<Node, TreeError> {
     let read = |error: io::Error| TreeError::Store(StoreError::io("read", path)(error));
     let unsupported = |reason| TreeError::Unsupported {
         path: path.to_owned(),
@@ -373,12 +393,12 @@ pub fn hash_node(store: &LocalStore, path: &Path) -> Result<Node, TreeError> {
     let kind = metadata.file_type();
     if kind.is_file() {
         Ok(Node::File {
-            digest: store.write_file(path)?,
+            digest: file(store, path)?,
             executable: metadata.permissions().mode() & 0o100 != 0,
         })
     } else if kind.is_dir() {
         Ok(Node::Directory {
-            digest: hash_tree(store, path)?,
+            digest: store_tree(store, path, file)?,
         })
     } else if kind.is_symlink() {
         let target = fs::read_link(path).map_err(read)?;

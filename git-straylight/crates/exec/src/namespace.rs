@@ -32,7 +32,7 @@ use straylight_odb::{Digest, LocalStore, Sha256};
 
 use crate::action::{Description, Executor, Isolation, Outcome, Published, Request, Status, Usage};
 use crate::cancellation::Cancellation;
-use crate::collect::{Collected, collect};
+use crate::collect::{Collected, Taking, collect};
 use crate::early::Watch;
 use crate::error::ExecError;
 use crate::inputs::{Placing, Wanted};
@@ -180,8 +180,12 @@ impl Executor for NamespaceExecutor {
         let staging = called.elapsed();
         let run = self.run(request, &spec, cancellation, early.as_mut())?;
         let ended = Instant::now();
+        let taking = match self.keeper {
+            Some(_) => Taking::Copy,
+            None => Taking::Move,
+        };
         let collected = match run.end {
-            End::Done(_) => collect(&self.store, &staged, request, early.as_ref())?,
+            End::Done(_) => collect(&self.store, &staged, request, early.as_ref(), taking)?,
             End::TimedOut | End::Cancelled => Collected::default(),
         };
         let mut outcome = outcome(run, collected);

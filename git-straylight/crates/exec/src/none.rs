@@ -27,7 +27,7 @@ use straylight_odb::{LocalStore, Sha256};
 use crate::action::{Description, Executor, Isolation, Outcome, Published, Request, Status, Usage};
 use crate::cancellation::Cancellation;
 use crate::capped::Stream;
-use crate::collect::{Collected, collect};
+use crate::collect::{Collected, Taking, collect};
 use crate::early::Watch;
 use crate::error::ExecError;
 use crate::inputs::{Placing, Wanted};
@@ -108,7 +108,7 @@ impl Executor for PlainExecutor {
                 undeclared,
                 missing,
                 rejected,
-            } = collect(&self.store, &staged, request, early.as_ref())?;
+            } = collect(&self.store, &staged, request, early.as_ref(), Taking::Copy)?;
             outcome = Outcome {
                 outputs,
                 undeclared,

@@ -160,6 +160,12 @@ impl Drop for Staged {
     }
 }
 
+/// Returns the folders that `path` lies in, the innermost first.
+pub(crate) fn folders_of(path: &str) -> impl Iterator<Item = &str> {
+    std::iter::successors(path.rsplit_once('/'), |(folder, _)| folder.rsplit_once('/'))
+        .map(|(folder, _)| folder)
+}
+
 /// Returns whether `path` lies below `folder`; everything lies below "".
 pub(crate) fn is_below(path: &str, folder: &str) -> bool {
     folder.is_empty()

@@ -413,3 +413,56 @@ fn two_staging_folders_make_the_same_bytes() {
     };
     assert_eq!(digests(), digests());
 }
+
+#[test]
+fn outputs_are_stored_whatever_names_and_modes_they_have() {
+    let private = private();
+    let store = &private.store;
+    let script = "
+        echo one > out/a/one; ln out/a/one out/a/same; chmod 755 out/a/one
+        mkdir out/d; echo two > out/d/two; chmod 700 out/d/two; cp out/d/two out/d/three
+        chmod 400 out/d/three
+    ";
+    let task = || {
+        Task::sh(private.posix, script)
+            .out("out/a/one")
+            .out("out/a/same")
+            .out("out/d")
+            .out("out/d/two")
+    };
+    let executor = executor(store);
+    let first = task().run(store, &executor);
+    assert!(first.is_success(), "{first:?}");
+    assert_eq!(output(store, &first, "out/a/same"), b"one\n");
+    assert_eq!(output(store, &first, "out/d/two"), b"two\n");
+    let executable = |path: &str| {
+        let output = first.outputs.iter().find(|output| output.path == path);
+        matches!(
+            output.unwrap().content,
+            OutputContent::File {
+                executable: true,
+                ..
+            }
+        )
+    };
+    assert!(executable("out/a/one") && executable("out/a/same") && executable("out/d/two"));
+    let again = task().run(store, &executor);
+    assert_eq!(again.outputs, first.outputs);
+    let OutputContent::Directory { tree } = first.outputs[2].content else {
+        panic!("{first:?}")
+    };
+    let names = merkle::read_folder(&**store, &tree).unwrap();
+    let modes = names.iter().map(|(name, node)| {
+        (
+            name.as_str(),
+            matches!(
+                node,
+                Node::File {
+                    executable: true,
+                    ..
+                }
+            ),
+        )
+    });
+    assert_eq!(modes.collect::<Vec<_>>(), [("three", false), ("two", true)]);
+}
