@@ -8,14 +8,13 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use straylight_odb::{Digest, LocalStore};
 
 use crate::action::{Request, WORKING_DIRECTORY};
 use crate::error::ExecError;
 use crate::merkle::{self, Node};
-use crate::session::remove_tree;
 use crate::staging::{join, make_folder, make_link, set_file_time, set_time};
 
 /// How inputs get into a folder.
@@ -109,16 +108,6 @@ pub(crate) enum Entry {
     Folder(Folder),
 }
 
-impl Entry {
-    fn remove(&self, path: &Path) -> Result<(), ExecError> {
-        match self {
-            Self::Leaf(_) => fs::remove_file(path),
-            Self::Folder(_) => remove_tree(path),
-        }
-        .map_err(ExecError::io("remove", path))
-    }
-}
-
 impl Folder {
     /// Returns what was put at `path`, which uses `/`.
     pub(crate) fn get(&self, path: &str) -> Option<&Entry> {
@@ -150,20 +139,6 @@ impl Folder {
         }
     }
 
-    /// Returns the folder `name` in this one; makes it, at `path`, if it is not there.
-    fn subfolder(&mut self, name: &str, path: &Path) -> Result<&mut Self, ExecError> {
-        if !matches!(self.entries.get(name), Some(Entry::Folder(_))) {
-            make_folder(path)?;
-            let new = Entry::Folder(Self::default());
-            self.entries.insert(name.to_owned(), new);
-            self.timed = false;
-        }
-        match self.entries.get_mut(name) {
-            Some(Entry::Folder(inner)) => Ok(inner),
-            _ => unreachable!("it is a folder"),
-        }
-    }
-
     /// Sets the time of this folder, at `path`, after all changes in it.
     fn set_time(&mut self, path: &Path) -> Result<(), ExecError> {
         if !self.timed {
@@ -173,16 +148,55 @@ impl Folder {
         Ok(())
     }
 
-    /// Forgets what was put at `path`: it is removed from the disk.
-    pub(crate) fn forget(&mut self, path: &str) {
-        let (name, below) = path.split_once('/').unwrap_or((path, ""));
+    /// Forgets what was put into the folder at `path`: all of it is removed.
+    pub(crate) fn emptied(&mut self, path: &str) {
         self.tree = None;
-        if below.is_empty() {
-            self.entries.remove(name);
+        let (name, below) = path.split_once('/').unwrap_or((path, ""));
+        if name.is_empty() {
+            self.entries.clear();
             self.timed = false;
         } else if let Some(Entry::Folder(folder)) = self.entries.get_mut(name) {
-            folder.forget(below);
+            folder.emptied(below);
         }
+    }
+}
+
+/// Empty folders that were used before. Some file systems are slow at making a
+/// folder when others were removed shortly before; moving one is always fast.
+#[derive(Debug)]
+pub(crate) struct Spare {
+    /// They are in here, with the numbers below `count` as their names.
+    all: PathBuf,
+    count: usize,
+}
+
+impl Spare {
+    /// Makes room for some in the folder of an action.
+    pub(crate) fn new(folder: &Path) -> Result<Self, ExecError> {
+        let all = folder.join("spare");
+        make_folder(&all)?;
+        Ok(Self { all, count: 0 })
+    }
+
+    fn path(&self, number: usize) -> PathBuf {
+        self.all.join(number.to_string())
+    }
+
+    /// Keeps `path`, an empty folder.
+    fn keep(&mut self, path: &Path) -> Result<(), ExecError> {
+        fs::rename(path, self.path(self.count)).map_err(ExecError::io("remove", path))?;
+        self.count += 1;
+        Ok(())
+    }
+
+    /// Makes the folder `path`.
+    fn make(&mut self, path: &Path) -> Result<(), ExecError> {
+        let Some(last) = self.count.checked_sub(1) else {
+            return make_folder(path);
+        };
+        fs::rename(self.path(last), path).map_err(ExecError::io("create", path))?;
+        self.count = last;
+        Ok(())
     }
 }
 
@@ -191,13 +205,14 @@ pub(crate) struct Placer<'a> {
     pub(crate) store: &'a LocalStore,
     pub(crate) request: &'a Request,
     pub(crate) placing: Placing,
+    pub(crate) spare: &'a mut Spare,
 }
 
 impl Placer<'_> {
     /// Makes `folder`, which is the folder `path` on the disk, what is wanted. After
     /// an error it is not known what is there.
     pub(crate) fn fill(
-        &self,
+        &mut self,
         folder: &mut Folder,
         path: &Path,
         wanted: &Wanted,
@@ -212,7 +227,7 @@ impl Placer<'_> {
 
     /// `within` is the path in `build`.
     fn settle(
-        &self,
+        &mut self,
         folder: &mut Folder,
         path: &Path,
         within: &str,
@@ -224,7 +239,7 @@ impl Placer<'_> {
             let path = path.join(name);
             let below = outputs.0.get(name);
             if let Node::Directory { digest } = node {
-                let inner = folder.subfolder(name, &path)?;
+                let inner = self.subfolder(folder, name, &path)?;
                 self.settle_tree(inner, &path, &join(within, name), digest, below)?;
             } else if below.is_some() {
                 return Err(ExecError::InvalidRequest {
@@ -248,7 +263,7 @@ impl Placer<'_> {
                 continue;
             }
             let path = path.join(name);
-            let inner = folder.subfolder(name, &path)?;
+            let inner = self.subfolder(folder, name, &path)?;
             inner.tree = None;
             self.settle(inner, &path, &join(within, name), &[], below)?;
         }
@@ -256,7 +271,7 @@ impl Placer<'_> {
     }
 
     fn settle_tree(
-        &self,
+        &mut self,
         folder: &mut Folder,
         path: &Path,
         within: &str,
@@ -275,7 +290,7 @@ impl Placer<'_> {
 
     /// Removes what is not wanted.
     fn remove_others(
-        &self,
+        &mut self,
         folder: &mut Folder,
         path: &Path,
         nodes: &[(String, Node)],
@@ -291,10 +306,41 @@ impl Placer<'_> {
             .entries
             .extract_if(.., |name, entry| !stays(name, entry))
         {
-            entry.remove(&path.join(name))?;
+            self.remove(&entry, &path.join(name))?;
             folder.timed = false;
         }
         Ok(())
+    }
+
+    fn remove(&mut self, entry: &Entry, path: &Path) -> Result<(), ExecError> {
+        match entry {
+            Entry::Leaf(_) => fs::remove_file(path).map_err(ExecError::io("remove", path)),
+            Entry::Folder(folder) => {
+                for (name, entry) in &folder.entries {
+                    self.remove(entry, &path.join(name))?;
+                }
+                self.spare.keep(path)
+            }
+        }
+    }
+
+    /// Returns the folder `name` in `folder`; makes it, at `path`, if it is not there.
+    fn subfolder<'f>(
+        &mut self,
+        folder: &'f mut Folder,
+        name: &str,
+        path: &Path,
+    ) -> Result<&'f mut Folder, ExecError> {
+        if !folder.entries.contains_key(name) {
+            self.spare.make(path)?;
+            let new = Entry::Folder(Folder::default());
+            folder.entries.insert(name.to_owned(), new);
+            folder.timed = false;
+        }
+        match folder.entries.get_mut(name) {
+            Some(Entry::Folder(inner)) => Ok(inner),
+            _ => unreachable!("what is not wanted was removed"),
+        }
     }
 
     /// Looks at all files of a folder that has what is wanted.

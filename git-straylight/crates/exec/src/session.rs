@@ -18,10 +18,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 
 use crate::action::WORKING_DIRECTORY;
 use crate::error::ExecError;
-use crate::inputs::{Folder, Wanted};
+use crate::inputs::{Folder, Spare, Wanted};
 use crate::staging::{Staged, make_folder};
 
 /// The folder of one executor, locked.
@@ -41,6 +42,7 @@ pub(crate) struct Session {
 struct Free {
     number: u64,
     inputs: Option<Folder>,
+    spare: Spare,
 }
 
 /// What an action leaves in its folder.
@@ -49,24 +51,50 @@ pub(crate) struct Leftovers {
     pub(crate) path: PathBuf,
     /// What is in `build` besides the action's own; `None` if nothing may stay.
     pub(crate) inputs: Option<Folder>,
-    /// What the action could write to, relative to `build`.
+    /// The folders that the action could write to, relative to `build`.
     pub(crate) writable: Vec<String>,
+    pub(crate) spare: Spare,
 }
 
 impl Leftovers {
-    /// Removes what the action made; returns the inputs that stay.
-    fn clear(self) -> io::Result<Option<Folder>> {
+    /// Removes what the action made.
+    fn clear(self, number: u64) -> io::Result<Free> {
         let build = self.path.join(WORKING_DIRECTORY);
-        let everything = self.writable.iter().any(String::is_empty);
-        let Some(mut inputs) = self.inputs.filter(|_| !everything) else {
-            return remove_tree(&build).map(|()| None);
-        };
+        let mut inputs = self.inputs;
         for folder in &self.writable {
-            remove_tree(&build.join(folder))?;
-            inputs.forget(folder);
+            let Some(kept) = &mut inputs else { break };
+            if empty(&build.join(folder))? {
+                kept.emptied(folder);
+            } else {
+                inputs = None;
+            }
         }
-        Ok(Some(inputs))
+        if inputs.is_none() {
+            remove_tree(&build)?;
+        }
+        Ok(Free {
+            number,
+            inputs,
+            spare: self.spare,
+        })
     }
+}
+
+/// Empties a folder that an action could write to; returns whether it is now like a
+/// new one.
+fn empty(folder: &Path) -> io::Result<bool> {
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o755))?;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            remove_tree(&entry.path())?;
+        } else {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    // Attributes would be seen by the next action.
+    let attributes = rustix::fs::listxattr(folder, &mut [0_u8; 1]);
+    Ok(matches!(attributes, Ok(0) | Err(Errno::NOTSUP)))
 }
 
 /// A thread that clears folders, so that actions need not wait for it: on some
@@ -85,8 +113,8 @@ impl Cleaner {
         let thread = std::thread::spawn(move || {
             for (number, leftovers) in folders {
                 // What cannot be cleared is left to the session's end.
-                if let Ok(inputs) = leftovers.clear() {
-                    unpoisoned(&free).push(Free { number, inputs });
+                if let Ok(cleared) = leftovers.clear(number) {
+                    unpoisoned(&free).push(cleared);
                 }
             }
         });
@@ -155,20 +183,30 @@ impl Session {
     /// Returns a folder for one action: of those that are free the one that has most
     /// of what is wanted in it.
     pub(crate) fn folder(&self, wanted: &Wanted) -> Result<Staged, ExecError> {
-        let free = self.take_free(wanted);
-        let is_new = free.is_none();
-        let Free { number, inputs } = free.unwrap_or_else(|| Free {
-            number: self.next.fetch_add(1, Ordering::Relaxed),
-            inputs: None,
-        });
-        let path = self.path.join(number.to_string());
-        if is_new {
-            make_folder(&path)?;
-        }
+        let Free {
+            number,
+            inputs,
+            spare,
+        } = match self.take_free(wanted) {
+            Some(free) => free,
+            None => self.new_folder()?,
+        };
         let in_cache = format!("sandboxes/{}/{number}", self.name);
+        let path = self.path.join(number.to_string());
         let queue = self.cleaner.as_ref().map(|cleaner| cleaner.queue.clone());
         let removal = queue.map(|queue| Removal { number, queue });
-        Ok(Staged::new(in_cache, path, inputs, removal))
+        Ok(Staged::new(in_cache, path, inputs, spare, removal))
+    }
+
+    fn new_folder(&self) -> Result<Free, ExecError> {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let path = self.path.join(number.to_string());
+        make_folder(&path)?;
+        Ok(Free {
+            number,
+            inputs: None,
+            spare: Spare::new(&path)?,
+        })
     }
 
     fn take_free(&self, wanted: &Wanted) -> Option<Free> {

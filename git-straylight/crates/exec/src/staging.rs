@@ -16,7 +16,7 @@ use straylight_odb::local::BLOB_MTIME;
 
 use crate::action::{Request, WORKING_DIRECTORY};
 use crate::error::ExecError;
-use crate::inputs::{Entry, Folder, Placer, Placing, Wanted};
+use crate::inputs::{Entry, Folder, Placer, Placing, Spare, Wanted};
 use crate::merkle::{self, Node};
 use crate::session::{Leftovers, Removal};
 
@@ -32,6 +32,8 @@ pub(crate) struct Staged {
     lasting: bool,
     /// The folders of the outputs, relative to `build`; none below another.
     writable: Vec<String>,
+    /// Taken when it is dropped.
+    spare: Option<Spare>,
     removal: Option<Removal>,
 }
 
@@ -42,6 +44,7 @@ impl Staged {
         in_cache: String,
         path: PathBuf,
         inputs: Option<Folder>,
+        spare: Spare,
         removal: Option<Removal>,
     ) -> Self {
         Self {
@@ -50,6 +53,7 @@ impl Staged {
             inputs,
             lasting: false,
             writable: Vec::new(),
+            spare: Some(spare),
             removal,
         }
     }
@@ -68,10 +72,11 @@ impl Staged {
             make_folder(&build)?;
         }
         let inputs = self.inputs.get_or_insert_default();
-        let placer = Placer {
+        let mut placer = Placer {
             store,
             request,
             placing,
+            spare: self.spare.as_mut().expect("it was not dropped"),
         };
         placer.fill(inputs, &build, wanted)?;
         let folders = request.command.output_paths.iter();
@@ -150,11 +155,12 @@ impl Staged {
 
 impl Drop for Staged {
     fn drop(&mut self) {
-        if let Some(removal) = &self.removal {
+        if let (Some(removal), Some(spare)) = (&self.removal, self.spare.take()) {
             removal.request(Leftovers {
                 path: std::mem::take(&mut self.path),
                 inputs: self.inputs.take().filter(|_| self.lasting),
                 writable: std::mem::take(&mut self.writable),
+                spare,
             });
         }
     }

@@ -18,7 +18,11 @@ const LIST: &str = "
         [ -h \"$path\" ] && readlink \"$path\"
         [ -f \"$path\" ] && cat \"$path\"
     done
-    for made in $MADE; do mkdir -p \"${made%/*}\"; echo made > \"$made\"; done
+    for made in $MADE; do
+        mkdir -p \"${made%/*}\"
+        echo made > \"$made\"
+        chmod $MODE \"${made%/*}\"
+    done
     exit $EXIT
 ";
 
@@ -28,6 +32,8 @@ struct Step {
     inputs: BTreeMap<String, u8>,
     outputs: Vec<String>,
     made: Vec<String>,
+    /// Of the folders of what it makes.
+    mode: &'static str,
     exit: u8,
 }
 
@@ -39,7 +45,8 @@ fn step() -> impl Strategy<Value = Step> {
     let inputs = prop::collection::btree_map(path(), 0..7_u8, 0..10);
     let outputs = prop::collection::vec(path(), 0..3);
     let made = prop::collection::vec(path(), 0..3);
-    (inputs, outputs, made, 0..2_u8).prop_map(|(all, outputs, made, exit)| {
+    let mode = prop::sample::select(&["755", "500", "000", "1777"][..]);
+    (inputs, outputs, made, mode, 0..2_u8).prop_map(|(all, outputs, made, mode, exit)| {
         let mut inputs: BTreeMap<String, u8> = BTreeMap::new();
         for (path, kind) in all {
             // In this order a folder comes before what would lie in it.
@@ -52,6 +59,7 @@ fn step() -> impl Strategy<Value = Step> {
             inputs,
             outputs,
             made,
+            mode,
             exit,
         }
     })
@@ -77,6 +85,7 @@ fn node(store: &LocalStore, kind: u8) -> Node {
 fn run(store: &LocalStore, executor: &dyn Executor, step: &Step) -> Result<Outcome, String> {
     let mut task = Task::sh(posix(store), LIST)
         .env("MADE", &step.made.join(" "))
+        .env("MODE", step.mode)
         .env("EXIT", &step.exit.to_string());
     for (path, kind) in &step.inputs {
         task = task.node(path, node(store, *kind));
@@ -116,7 +125,7 @@ proptest! {
     }
 }
 
-/// The only folder of an action, once it is free and `gone` has been removed from it.
+/// The `build` of the only folder of an action, once `gone` has been removed from it.
 fn only_folder(private: &Private, gone: &str) -> PathBuf {
     let session = |entry: &fs::DirEntry| entry.path().join("0/build").is_dir();
     until(|| {
@@ -145,7 +154,7 @@ fn what_the_next_action_reads_too_stays_in_place() {
         let source = format!("{number}\n");
         let outcome = reads(&private, &executor, &source).unwrap();
         assert_eq!(text(&outcome.stdout), format!("library\n{source}"));
-        let library = only_folder(&private, "out").join("lib");
+        let library = only_folder(&private, "out/x").join("lib");
         made.push(fs::metadata(library).unwrap().created().unwrap());
     }
     made.dedup();
@@ -157,17 +166,18 @@ fn an_input_that_somebody_wrote_to_is_not_shown_again() {
     let private = private();
     let executor = executor(&private.store);
     reads(&private, &executor, "1\n").unwrap();
+    let digest = Digest::of(b"library\n");
+    // The file in the action's folder is the store's.
+    let blob = private.store.intact_path(&digest).unwrap().unwrap();
     let damage = || {
-        let input = only_folder(&private, "out").join("lib/a");
-        fs::set_permissions(&input, fs::Permissions::from_mode(0o644)).unwrap();
-        fs::write(&input, "damaged\n").unwrap();
+        fs::set_permissions(&blob, fs::Permissions::from_mode(0o644)).unwrap();
+        fs::write(&blob, "damaged\n").unwrap();
     };
-    // It is the store's own file, too; who stores the same bytes mends that.
+    // Who stores the same bytes mends it.
     damage();
     let outcome = reads(&private, &executor, "2\n").unwrap();
     assert_eq!(text(&outcome.stdout), "library\n2\n");
     damage();
-    let digest = Digest::of(b"library\n");
     let executable = false;
     let task = Task::sh(private.posix, "cat lib/*")
         .node("lib/a", Node::File { digest, executable })
