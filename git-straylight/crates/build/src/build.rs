@@ -197,12 +197,17 @@ impl Builder {
         let attempt = self.first_attempt();
         let goal = self.goal(references, wanted);
         let reached = attempt.engine.current(&goal)?.ok()?;
-        let mut report = Report::default();
+        let mut report = Report {
+            reused: attempt.reused(),
+            ..Report::default()
+        };
+        // Most of what is in memory, and of no use any more.
+        drop((attempt, self.last_attempt().take()));
+        report.built.reserve_exact(reached.len());
         for (target, root) in &*reached {
             // What the store has lost is made again, by a build.
             report.built.push(built(target, root, materializer).ok()?);
         }
-        report.reused = attempt.reused();
         Some(report)
     }
 
