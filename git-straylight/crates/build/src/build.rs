@@ -196,13 +196,14 @@ impl Builder {
         self.graph.as_ref()?;
         let attempt = self.first_attempt();
         let goal = self.goal(references, wanted);
-        let reached = attempt.engine.current(&goal)?.ok()?;
+        let reached = attempt.engine.current(&goal)?;
         let mut report = Report {
             reused: attempt.reused(),
             ..Report::default()
         };
         // Most of what is in memory, and of no use any more.
         drop((attempt, self.last_attempt().take()));
+        let reached = reached.value()?.ok()?;
         report.built.reserve_exact(reached.len());
         for (target, root) in &*reached {
             // What the store has lost is made again, by a build.

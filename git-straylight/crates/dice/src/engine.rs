@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use crate::erased::{Value, typed};
 use crate::graph::{Dated, Dependencies};
 use crate::image::Image;
-use crate::persist::{Codecs, Persistent};
+use crate::persist::{Codec, Codecs, Persistent};
 use crate::requests::{Need, Shared, State};
 use crate::restored::Restored;
 use crate::{Data, EngineError, Key, save};
@@ -21,6 +21,35 @@ use crate::{Data, EngineError, Key, save};
 #[derive(Debug, Clone)]
 pub struct Engine {
     shared: Arc<Shared>,
+}
+
+/// A value that is right. Needs its engine no more.
+pub struct Current<K> {
+    key: K,
+    known: Known,
+}
+
+enum Known {
+    Value(Value),
+    Stored(Arc<dyn Codec>, Vec<u8>),
+}
+
+impl<K: Key> fmt::Debug for Current<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Current").field(&self.key).finish()
+    }
+}
+
+impl<K: Key> Current<K> {
+    /// Returns the value; `None` if other values are needed to read it.
+    #[must_use]
+    pub fn value(self) -> Option<K::Value> {
+        let value = match self.known {
+            Known::Value(value) => value,
+            Known::Stored(codec, stored) => codec.read(&self.key, &stored)?,
+        };
+        Some(typed::<K>(&value).clone())
+    }
 }
 
 /// How much work an engine has done since it was made.
@@ -128,16 +157,23 @@ impl Engine {
         Ok(value.map(|value| typed::<K>(&value).clone()))
     }
 
-    /// Returns the value of `key` if it is in the image, right, and needs no
-    /// other value to be read. Nothing is computed.
+    /// Returns the value of `key` if it is known to be right. Nothing is computed.
     #[must_use]
-    pub fn current<K: Key>(&self, key: &K) -> Option<K::Value> {
+    pub fn current<K: Key>(&self, key: &K) -> Option<Current<K>> {
         let mut state = self.shared.lock();
         let node = state.graph.keys.intern(key);
         state.graph.seek(node, &self.shared.data);
-        state.graph.read(node);
-        let value = state.graph.clean(node)?.value.as_ref()?;
-        Some(typed::<K>(value).clone())
+        let known = match &state.graph.clean(node)?.value {
+            Some(value) => Known::Value(Arc::clone(value)),
+            None => {
+                let (codec, stored) = state.graph.stored(node)?;
+                Known::Stored(codec, stored)
+            }
+        };
+        Some(Current {
+            key: key.clone(),
+            known,
+        })
     }
 
     /// Returns how many results of keys of this type were found in the image,

@@ -19,6 +19,7 @@ use rustc_hash::FxHashSet;
 
 use crate::Data;
 use crate::erased::{AnyKey, Interner, Node, Value};
+use crate::persist::Codec;
 use crate::restored::Restored;
 
 /// Counts transactions.
@@ -169,19 +170,20 @@ impl Graph {
     /// Reads the value of a clean result that is in the image, if it needs
     /// nothing else.
     pub(crate) fn read(&mut self, node: Node) {
-        let Some(known) = self.remembered(node) else {
-            return;
-        };
-        let (None, Some(index), false) = (&known.dated.value, known.image, known.suspect) else {
-            return;
-        };
-        let stored = |restored: &Restored| restored.stored(index);
-        let Some((codec, stored)) = self.restored.as_ref().and_then(stored) else {
-            return;
-        };
-        if let Some(value) = codec.read(self.keys.key(node).as_any(), &stored) {
+        if let Some((codec, stored)) = self.stored(node)
+            && let Some(value) = codec.read(self.keys.key(node).as_any(), &stored)
+        {
             self.fill(node, value);
         }
+    }
+
+    /// Returns the value in writing of a clean result that nobody has looked at.
+    pub(crate) fn stored(&self, node: Node) -> Option<(Arc<dyn Codec>, Vec<u8>)> {
+        let known = self.remembered(node)?;
+        if known.dated.value.is_some() || known.suspect {
+            return None;
+        }
+        self.restored.as_ref()?.stored(known.image?)
     }
 
     /// Looks for a result of `node` in the image, once.

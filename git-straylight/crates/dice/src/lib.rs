@@ -46,7 +46,7 @@ mod waits;
 
 pub use context::Context;
 pub use data::Data;
-pub use engine::{Counters, Engine, Transaction};
+pub use engine::{Counters, Current, Engine, Transaction};
 pub use error::EngineError;
 pub use persist::{Codecs, Fingerprint, Persistent, stored};
 
