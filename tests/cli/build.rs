@@ -160,6 +160,38 @@ fn an_undeclared_header_is_not_there() {
 }
 
 #[test]
+fn a_program_runs_with_arguments_from_files() {
+    let environment = TestEnvironment::new();
+    let repo = package(
+        &environment,
+        r#"flags = Command.command Command.Command::{ name = "flags", root = Some toolchains.posix.artifact, arguments = shell "printf 'one\\ntwo words\\n' > \"$1\"" [ Command.out "f" ], outputs = [ "f" ] },
+           it =
+             { name = "it"
+             , platforms = [] : List (../targets.dhall).Triple
+             , build =
+                 \(_ : Dice.Configuration) ->
+                   Dice.Target::{
+                   , name = "it"
+                   , kind = "script"
+                   , run = Some
+                     { arguments =
+                       [ Dice.literal "/usr/bin/printf"
+                       , Dice.literal "[%s]"
+                       , Dice.Argument.FromFile (Dice.Source.Output { target = ":flags", output = "f" })
+                       , Dice.Argument.FromFile (Dice.Source.File "own")
+                       ]
+                     }
+                   }
+             }"#,
+    );
+    repo.write("targets.dhall", &import("targets/v1.dhall"));
+    repo.write("it/own", "its own\n");
+    repo.git(["add", "-A"]);
+    let run = repo.straylight(&["run", "//it", "--", "last"]).success();
+    assert_eq!(run.stdout, "[one][two words][its own][last]");
+}
+
+#[test]
 fn the_network_is_not_there() {
     let environment = TestEnvironment::new();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

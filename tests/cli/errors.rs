@@ -184,14 +184,48 @@ fn conflicting_flags_and_raw_ones() {
 }
 
 #[test]
-fn what_comes_later_is_refused_by_name() {
+fn what_the_sandbox_does_not_grant() {
     let environment = TestEnvironment::new();
     let repo = package(
         &environment,
-        r#"it = Command.command Command.Command::{ name = "it", arguments = [ Dice.literal "/bin/true" ], requires = [ Dice.Coeffect.Clock ], outputs = [ "x" ] }"#,
+        r#"it = Command.command Command.Command::{ name = "it", arguments = [ Dice.literal "/bin/true" ], requires = [ Dice.Coeffect.Device "/dev/kvm" ], outputs = [ "x" ] }"#,
     );
     let run = repo.straylight(&["build", "//it"]).code(2);
-    says(&run.stderr, &["`//it:it` uses", "does not support yet"]);
+    says(
+        &run.stderr,
+        &[
+            "`//it:it`",
+            "needs device:/dev/kvm, which its sandbox does not grant",
+            "it/BUILD.dhall",
+            "--isolation none",
+        ],
+    );
+    repo.write(
+        "it/BUILD.dhall",
+        &String::from_utf8(repo.read("it/BUILD.dhall")).unwrap().replace(
+            "Dice.Coeffect.Device \"/dev/kvm\"",
+            "Dice.Coeffect.Network { host = \"a.example\", network = < Replayed | Live >.Live }",
+        ),
+    );
+    let run = repo.straylight(&["build", "//it"]).code(2);
+    says(
+        &run.stderr,
+        &["needs network:live:a.example", "git straylight pin URL"],
+    );
+}
+
+#[test]
+fn the_time_is_a_need_that_is_granted_and_recorded() {
+    let environment = TestEnvironment::new();
+    let repo = package(
+        &environment,
+        r#"it = Command.command Command.Command::{ name = "it", root = Some toolchains.posix.artifact, arguments = shell "date > \"$1\"" [ Command.out "x" ], requires = [ Dice.Coeffect.Clock ], outputs = [ "x" ] }"#,
+    );
+    repo.straylight(&["build", "//it"]).success();
+    let traces = std::fs::read_dir(environment.cache().join("traces")).unwrap();
+    let traces = traces.map(|trace| std::fs::read(trace.unwrap().path()).unwrap());
+    let declares = |trace: &Vec<u8>| trace.windows(5).any(|word| word == b"clock");
+    assert_eq!(traces.filter(declares).count(), 1);
 }
 
 #[test]

@@ -151,14 +151,6 @@ impl Declared {
         })
     }
 
-    pub(crate) fn unsupported(&self, what: &'static str) -> Arc<BuildError> {
-        Arc::new(BuildError::Unsupported {
-            label: self.label.clone(),
-            place: Some(self.places.of(self.label.name())),
-            what,
-        })
-    }
-
     fn check(&mut self) -> BuildResult<()> {
         if !self.target.problems.is_empty() {
             return Err(Arc::new(BuildError::Problems {

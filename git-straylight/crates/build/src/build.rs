@@ -19,7 +19,8 @@ use crate::files::Files;
 use crate::goal;
 use crate::import::TreeImporter;
 use crate::keys::{
-    ActionKey, GoalKey, PackageKey, PlatformsKey, RootKey, SelectionKey, TargetKey, flatten,
+    ActionKey, GoalKey, PackageKey, PlatformsKey, RootKey, RunLinesKey, SelectionKey, TargetKey,
+    flatten,
 };
 use crate::label::{Label, PackagePath, Reference};
 use crate::lower;
@@ -465,7 +466,8 @@ impl Builder {
         materializer: &Materializer,
     ) -> BuildResult<Option<Vec<String>>> {
         let analysed = flatten(engine.compute(target).await)?;
-        let Some(program) = lower::lower_run(&analysed, materializer)? else {
+        let lines = flatten(engine.compute(&RunLinesKey(target.clone())).await)?;
+        let Some(program) = lower::lower_run(&analysed, materializer, (*lines).clone())? else {
             return Ok(None);
         };
         for (path, input) in program.inputs {

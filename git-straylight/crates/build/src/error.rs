@@ -6,7 +6,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use straylight_exec::{ExecError, Kept};
+use straylight_exec::coeffects::Grade;
+use straylight_exec::{ExecError, Isolation, Kept};
 use straylight_odb::{Digest, StoreError};
 
 use crate::configuration::Configuration;
@@ -146,15 +147,19 @@ pub enum BuildError {
         /// What is wrong.
         problem: String,
     },
-    /// The library has a type for it, and this version cannot do it yet.
-    #[error("`{label}` uses {what}, which this version of straylight does not support yet")]
-    Unsupported {
+    /// A step needs more than the executor lets through.
+    #[error("`{label}`: `{step}` needs {needs}, which {} does not grant", sandbox(*isolation))]
+    NotGranted {
         /// The target.
         label: Label,
         /// Where it is written.
         place: Option<Place>,
-        /// What it uses.
-        what: &'static str,
+        /// The step.
+        step: String,
+        /// What is not granted.
+        needs: Box<Grade>,
+        /// Where it would run.
+        isolation: Isolation,
     },
     /// A rule refused its attributes.
     #[error("`{label}` cannot be built: {}", problems.join("; "))]
@@ -274,6 +279,16 @@ impl BuildError {
                  `git straylight toolchain capture` captures what this machine has"
                     .to_owned(),
             ),
+            Self::NotGranted { needs, .. } if needs.network != Grade::pure().network => Some(
+                "`git straylight pin URL` puts bytes where a build finds them; `--isolation none` \
+                 runs commands without a sandbox, and it is recorded that it did"
+                    .to_owned(),
+            ),
+            Self::NotGranted { .. } => Some(
+                "make it an input; `--isolation none` runs commands without a sandbox, and it is \
+                 recorded that it did"
+                    .to_owned(),
+            ),
             Self::Cycle { .. } => Some("take one of these dependencies away".to_owned()),
             Self::NothingBelow { .. } => Some(
                 "a folder with a `BUILD.dhall` is a package; `git straylight dhall library` lists \
@@ -302,7 +317,7 @@ impl BuildError {
             | Self::Source { place, .. }
             | Self::NotPinned { place, .. }
             | Self::Malformed { place, .. }
-            | Self::Unsupported { place, .. } => place.as_ref(),
+            | Self::NotGranted { place, .. } => place.as_ref(),
             _ => None,
         }
     }
@@ -351,6 +366,14 @@ impl BuildError {
                 | Self::NotPinned { .. }
                 | Self::NoToolchain { .. }
         )
+    }
+}
+
+/// Returns what people call the sandbox.
+const fn sandbox(isolation: Isolation) -> &'static str {
+    match isolation {
+        Isolation::Namespaces => "its sandbox",
+        Isolation::None => "a run without a sandbox",
     }
 }
 

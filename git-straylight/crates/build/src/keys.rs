@@ -14,7 +14,9 @@ use crate::configuration::{Configuration, Mode, Triple};
 use crate::error::{BuildError, BuildResult};
 use crate::files::ReadFile;
 use crate::goal;
+use crate::inputs;
 use crate::label::{Label, PackagePath, Reference};
+use crate::lower::{self, Lines};
 use crate::observer::{Event, Work};
 use crate::package::{Names, Package};
 use crate::perform::{self, ActionResult};
@@ -65,6 +67,10 @@ pub(crate) struct RootKey {
     pub(crate) target: TargetKey,
     pub(crate) wanted: Wanted,
 }
+
+/// What the files say whose lines are arguments of a target's `run`.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct RunLinesKey(pub(crate) TargetKey);
 
 /// What is wanted of all that the references on a command line mean.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -131,6 +137,12 @@ impl fmt::Display for PlatformsKey {
 impl fmt::Display for RootKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.target, f)
+    }
+}
+
+impl fmt::Display for RunLinesKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
     }
 }
 
@@ -425,6 +437,21 @@ impl ActionKey {
             label: self.label.clone(),
             configuration: self.configuration,
         }
+    }
+}
+
+impl Key for RunLinesKey {
+    type Value = BuildResult<Arc<Lines>>;
+
+    async fn compute(&self, ctx: &Context) -> Self::Value {
+        let analysed = flatten(ctx.compute(&self.0).await)?;
+        let files = lower::run_files(&analysed)?;
+        let said = inputs::lines(ctx, &analysed, files).await?;
+        Ok(Arc::new(said.lines))
+    }
+
+    fn unchanged(old: &Self::Value, new: &Self::Value) -> bool {
+        matches!((old, new), (Ok(old), Ok(new)) if old == new)
     }
 }
 

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use straylight_exec::coeffects::Grade;
 use straylight_odb::Digest;
 
 use crate::analyse::{Analysed, Declared};
@@ -17,7 +18,8 @@ use crate::materialize::Materializer;
 use crate::path;
 use crate::sets;
 use crate::target::{
-    Action, Argument, Artifact, Folder, Mention, Piece, Pinned, SetRef, Source, Test, Variable,
+    Action, Argument, Artifact, Coeffect, Folder, Mention, Piece, Pinned, SetRef, Source, Test,
+    Variable,
 };
 
 /// A command before its inputs are known by their digests.
@@ -36,6 +38,8 @@ pub(crate) struct Lowered {
     /// Which of the outputs lists what the command read.
     pub(crate) dep_file: Option<String>,
     pub(crate) root: Option<Digest>,
+    /// What it needs beyond its inputs.
+    pub(crate) needs: Grade,
     pub(crate) timeout: Option<Duration>,
 }
 
@@ -80,6 +84,12 @@ pub(crate) struct ArgumentFile {
 /// The lines of files, by where a sandbox would have them.
 pub(crate) type Lines = BTreeMap<String, Vec<String>>;
 
+/// Returns the files whose lines are arguments of a target's `run`.
+pub(crate) fn run_files(analysed: &Arc<Analysed>) -> BuildResult<Vec<ArgumentFile>> {
+    let run = analysed.declared.target.run.as_ref();
+    files_of(analysed, run.map_or(&[], |run| &run.arguments), None)
+}
+
 /// Returns the files whose lines are arguments of a step, or variables of its
 /// environment.
 pub(crate) fn argument_files(
@@ -87,6 +97,14 @@ pub(crate) fn argument_files(
     step: Step,
 ) -> BuildResult<Vec<ArgumentFile>> {
     let (arguments, action) = command_line(analysed, step);
+    files_of(analysed, arguments, action)
+}
+
+fn files_of(
+    analysed: &Arc<Analysed>,
+    arguments: &[Argument],
+    action: Option<&Action>,
+) -> BuildResult<Vec<ArgumentFile>> {
     let mut lowering = Lowering::new(analysed, action);
     for argument in arguments {
         if let Argument::FromFile(source) = argument {
@@ -131,9 +149,6 @@ pub(crate) fn lower(analysed: &Arc<Analysed>, step: Step, lines: Lines) -> Build
 
 fn lower_action(analysed: &Arc<Analysed>, action: &Action, lines: Lines) -> BuildResult<Lowered> {
     let declared = &analysed.declared;
-    if !action.requires.is_empty() {
-        return Err(declared.unsupported("a need beyond declared inputs (`requires`)"));
-    }
     let mut lowering = Lowering::new(analysed, Some(action));
     lowering.lines = lines;
     for source in &action.inputs {
@@ -154,6 +169,7 @@ fn lower_action(analysed: &Arc<Analysed>, action: &Action, lines: Lines) -> Buil
         early: action.early().map(|path| declared.staged(path)).collect(),
         dep_file: (action.dep_file.as_ref()).map(|path| declared.staged(path)),
         root: root(declared, action.root.as_ref())?,
+        needs: needs(declared, &action.requires)?,
         timeout: action.timeout_seconds.map(Duration::from_secs),
     })
 }
@@ -175,21 +191,25 @@ fn lower_test(analysed: &Arc<Analysed>, test: &Test, lines: Lines) -> BuildResul
         early: Vec::new(),
         dep_file: None,
         root: root(declared, test.root.as_ref())?,
+        needs: Grade::pure(),
         timeout: Some(Duration::from_secs(test.timeout_seconds)),
     })
 }
 
 /// Returns the command line of a target's `run`, and what it needs. Paths on
-/// the command line are absolute, in the work tree.
+/// the command line are absolute, in the work tree. `lines` has what its argument
+/// files say.
 pub(crate) fn lower_run(
     analysed: &Arc<Analysed>,
     materializer: &Materializer,
+    lines: Lines,
 ) -> BuildResult<Option<Program>> {
     let Some(run) = &analysed.declared.target.run else {
         return Ok(None);
     };
     let mut lowering = Lowering::new(analysed, None);
     lowering.materializer = Some(materializer);
+    lowering.lines = lines;
     for source in &analysed.declared.target.data {
         lowering.source(analysed, source)?;
     }
@@ -262,10 +282,6 @@ impl<'a> Lowering<'a> {
 
     /// The lines of a file are arguments; the file itself is no input.
     fn argument_file(&mut self, source: &Source) -> BuildResult<()> {
-        if self.materializer.is_some() {
-            let declared = &self.reader.declared;
-            return Err(declared.unsupported("arguments from a file, outside of a sandbox"));
-        }
         let (_, lines) = self.said(source)?;
         self.arguments.extend(lines);
         Ok(())
@@ -479,6 +495,13 @@ fn same_bytes(a: &Input, b: &Input) -> bool {
         (Input::Pinned { digest: a, .. }, Input::Pinned { digest: b, .. }) => a == b,
         (a, b) => a == b,
     }
+}
+
+/// Returns what an action needs together.
+fn needs(declared: &Declared, requires: &[Coeffect]) -> BuildResult<Grade> {
+    let needs: Vec<String> = requires.iter().map(Coeffect::need).collect();
+    Grade::of_needs(needs.iter().map(String::as_str))
+        .map_err(|error| declared.malformed(declared.label.name(), error.to_string()))
 }
 
 fn root(declared: &Declared, artifact: Option<&Artifact>) -> BuildResult<Option<Digest>> {

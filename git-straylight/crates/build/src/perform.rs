@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use straylight_dice::Context;
+use straylight_exec::coeffects::Grade;
 use straylight_exec::trace::{TraceContent, TraceOutput};
 use straylight_exec::{BuiltAction, InputTree, Node, build_action, command, merkle};
 use straylight_odb::{ContentStore, Digest, Sha256, StoreError};
@@ -76,6 +77,8 @@ pub(crate) struct Prepared {
     pub(crate) reads: Option<Reads>,
     /// The outputs that others may read before the command ends.
     pub(crate) early: Vec<String>,
+    /// What it needs beyond its inputs.
+    pub(crate) needs: Grade,
     inputs: Vec<Arc<ActionResult>>,
     unended: Vec<(ActionKey, Arc<Vec<TraceOutput>>)>,
     warnings: Vec<Warning>,
@@ -238,7 +241,8 @@ pub(crate) async fn prepare(
     let action = session.timed(Work::Prepare { label, step: name }, || {
         let input_root = gathered.tree.write(&Hasher)?;
         let (root, timeout) = (lowered.root, lowered.timeout);
-        Ok(build_action(command, input_root, root, &[], timeout))
+        let needs = lowered.needs.needs();
+        Ok(build_action(command, input_root, root, &needs, timeout))
     });
     let action = action.map_err(exec_error)?;
     let narrows = session.narrows;
@@ -252,6 +256,7 @@ pub(crate) async fn prepare(
         key: key.clone(),
         tree: gathered.tree,
         early: lowered.early,
+        needs: lowered.needs,
         inputs: gathered.steps,
         unended: gathered.unended,
         warnings: gathered.warnings,

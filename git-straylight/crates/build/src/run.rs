@@ -5,9 +5,10 @@ use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use straylight_exec::action::BASE_ENVIRONMENT;
+use straylight_exec::coeffects::Grade;
 use straylight_exec::reapi::Command;
 use straylight_exec::{
-    ExecError, Executor, Kept, Outcome, Output, OutputContent, Status, Trace, Usage,
+    ExecError, Executor, Isolation, Kept, Outcome, Output, OutputContent, Status, Trace, Usage,
 };
 use straylight_odb::{ContentStore as _, Digest, StoreError, layout};
 
@@ -41,6 +42,8 @@ pub(crate) async fn run(
         return Err(cancelled());
     }
     let executor = executor.get().map_err(BuildError::Exec)?;
+    let description = executor.description();
+    granted(analysed, prepared, description.isolation)?;
     keep_request(session, prepared)?;
     let start = SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -49,8 +52,8 @@ pub(crate) async fn run(
         });
     let outcome = execute(session, analysed, prepared, &executor, published).await?;
     let request = prepared.action.request();
-    let description = executor.description();
-    let trace = Trace::of(&request, &outcome, &description, &[], start);
+    let declared = prepared.needs.needs();
+    let trace = Trace::of(&request, &outcome, &description, &declared, start);
     let claim = Claim {
         outputs: trace.outputs.clone(),
         trace: trace.sha256(),
@@ -58,6 +61,22 @@ pub(crate) async fn run(
     };
     keep_result(session, prepared, &outcome, &trace, &claim).map_err(BuildError::Store)?;
     Ok(claim)
+}
+
+/// Fails if a step needs more than it would get.
+fn granted(analysed: &Analysed, prepared: &Prepared, isolation: Isolation) -> BuildResult<()> {
+    let beyond = prepared.needs.minus(&isolation.exposes());
+    if beyond == Grade::pure() {
+        return Ok(());
+    }
+    let declared = &analysed.declared;
+    Err(Arc::new(BuildError::NotGranted {
+        label: declared.label.clone(),
+        place: Some(declared.places.of(declared.label.name())),
+        step: prepared.step.clone(),
+        needs: Box::new(beyond),
+        isolation,
+    }))
 }
 
 /// Runs a step beside the engine's threads, and tells when it starts and ends.

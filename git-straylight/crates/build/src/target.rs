@@ -190,6 +190,28 @@ pub enum Coeffect {
     Sandbox(String),
 }
 
+impl Coeffect {
+    /// Returns the need as text; see [`straylight_exec::coeffects`].
+    #[must_use]
+    pub fn need(&self) -> String {
+        match self {
+            Self::Network { host, network } => match network {
+                Network::Replayed => format!("network:replayed:{host}"),
+                Network::Live => format!("network:live:{host}"),
+            },
+            Self::Filesystem { path, access } => match access {
+                Access::Read => format!("filesystem:read:{path}"),
+                Access::Write => format!("filesystem:write:{path}"),
+            },
+            Self::Auth { name, host } => format!("auth:{name}@{host}"),
+            Self::Device(path) => format!("device:{path}"),
+            Self::Clock => "clock".to_owned(),
+            Self::Randomness => "randomness".to_owned(),
+            Self::Sandbox(kind) => format!("sandbox:{kind}"),
+        }
+    }
+}
+
 /// How far the network is needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
 pub enum Network {

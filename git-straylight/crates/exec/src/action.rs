@@ -11,6 +11,7 @@ use std::time::Duration;
 use straylight_odb::Digest;
 
 use crate::cancellation::Cancellation;
+use crate::coeffects::{Exposure, Grade, Repeatability, Used};
 use crate::error::ExecError;
 use crate::kept::Kept;
 use crate::reapi::{self, Action, Command, EnvironmentVariable, Platform, Property};
@@ -229,6 +230,24 @@ impl Isolation {
         match self {
             Self::None => "none",
             Self::Namespaces => "namespaces",
+        }
+    }
+}
+
+impl Isolation {
+    /// Returns at most how much of the world an action is exposed to. Nothing
+    /// keeps the time or random numbers from native code.
+    #[must_use]
+    pub fn exposes(self) -> Grade {
+        match self {
+            Self::None => Grade::unknown(),
+            Self::Namespaces => Grade {
+                clock: Used::Yes,
+                randomness: Used::Yes,
+                exposure: Exposure::Namespaces,
+                repeatability: Repeatability::Unknown,
+                ..Grade::pure()
+            },
         }
     }
 }

@@ -9,6 +9,7 @@ pub mod action;
 mod cancellation;
 mod capped;
 pub mod capture;
+pub mod coeffects;
 mod collect;
 mod early;
 mod error;

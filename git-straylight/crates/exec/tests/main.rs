@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
+mod coeffects;
 mod early;
 mod formats;
 mod lifecycle;

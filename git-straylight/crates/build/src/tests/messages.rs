@@ -123,12 +123,18 @@ fn refuses_targets_that_contradict_themselves() {
 }
 
 #[test]
-fn says_what_comes_later() {
-    let failure = failure(
-        r#"in { x = rule (made "x" [ say "x" ] // { actions = [ action "o" [ say "x" ] // { requires = [ Dice.Coeffect.Clock ] } ] }) }"#,
-    );
-    for part in ["a need beyond declared inputs", "does not support yet"] {
-        assert!(failure.contains(part), "{failure}");
+fn needs_are_absolute_and_known() {
+    for (need, message) in [
+        (r#"Dice.Coeffect.Device "kvm""#, "`device:kvm` is no need"),
+        (
+            r#"Dice.Coeffect.Sandbox "docker""#,
+            "`microvm`, `namespaces` or `none`",
+        ),
+    ] {
+        let failure = failure(&format!(
+            r#"in {{ x = rule (made "x" [ say "x" ] // {{ actions = [ action "o" [ say "x" ] // {{ requires = [ {need} ] }} ] }}) }}"#
+        ));
+        assert!(failure.contains(message), "{failure}");
     }
 }
 
