@@ -101,6 +101,7 @@ let Environment = List { mapKey : Text, mapValue : Text }
 let Action =
       {- `env_files`: each line is a `NAME=value` of the environment; `env` has
          the last word. `dep_file`: where the compiler lists what it read.
+         `compiles`: the source that an editor shows as this command does.
       -}
       { Type =
           { category : Text
@@ -114,6 +115,7 @@ let Action =
           , dep_file : Optional Text
           , requires : List Coeffect
           , timeout_seconds : Optional Natural
+          , compiles : Optional Source
           }
       , default =
         { identifier = ""
@@ -124,6 +126,7 @@ let Action =
         , dep_file = None Text
         , requires = [] : List Coeffect
         , timeout_seconds = None Natural
+        , compiles = None Source
         }
       }
 
@@ -143,6 +146,23 @@ let Test =
         { root = None Artifact, env = [] : Environment, timeout_seconds = 300 }
       }
 
+let Crate =
+      {- What an editor knows of a Rust crate. `root`: its first source. It names
+         those of the target's `deps` that are crates. `proc_macro`: the output
+         that compilers load.
+      -}
+      { Type =
+          { name : Text
+          , root : Source
+          , edition : Text
+          , cfg : List Text
+          , env : Environment
+          , proc_macro : Optional Text
+          }
+      , default =
+        { cfg = [] : List Text, env = [] : Environment, proc_macro = None Text }
+      }
+
 let Target =
       {- What a rule says in one configuration. `outputs` names those that
          people ask for. `problems`, if any, are shown and nothing is built.
@@ -157,6 +177,7 @@ let Target =
           , data : List Source
           , run : Optional Run
           , test : Optional Test.Type
+          , crate : Optional Crate.Type
           , warnings : List Text
           , problems : List Text
           }
@@ -168,6 +189,7 @@ let Target =
         , data = [] : List Source
         , run = None Run
         , test = None Test.Type
+        , crate = None Crate.Type
         , warnings = [] : List Text
         , problems = [] : List Text
         }
@@ -211,6 +233,7 @@ in  { Artifact
     , Action
     , Run
     , Test
+    , Crate
     , Target
     , Mode
     , Configuration

@@ -209,6 +209,17 @@ pub(crate) struct BuildArgs {
     pub(crate) how: HowArgs,
 }
 
+impl From<HowArgs> for BuildArgs {
+    /// A build of the work tree.
+    fn from(how: HowArgs) -> Self {
+        Self {
+            at: None,
+            profile: None,
+            how,
+        }
+    }
+}
+
 /// How commands of a build are run.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct HowArgs {

@@ -14,6 +14,7 @@ mod dhall_input;
 mod errors;
 mod gate;
 mod graph;
+mod ide;
 mod init;
 mod kill;
 mod libgit2;

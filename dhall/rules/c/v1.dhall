@@ -224,7 +224,10 @@ let rendered_flags =
 
         let defaults =
               merge
-                { debug = { compile = [ "-O0", "-g" ], link = [ "-g" ] }
+                { debug =
+                  { compile = [ "-O0", "-g", "-ffile-prefix-map=/build=." ]
+                  , link = [ "-g" ]
+                  }
                 , release = { compile = [ "-O2" ], link = [] : List Text }
                 }
                 mode
@@ -282,6 +285,7 @@ let compile_actions =
                   , inputs = headers
                   , outputs = [ Dice.Output.File unit.object ]
                   , dep_file = Some "${unit.object}.d"
+                  , compiles = Some unit.source
                   }
               )
               (units self)

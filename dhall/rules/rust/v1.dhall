@@ -188,7 +188,8 @@ let compile =
               ]
             # literals
                 ( merge
-                    { debug = [ "-Cdebuginfo=2" ]
+                    { debug =
+                      [ "-Cdebuginfo=2", "--remap-path-prefix=/build=." ]
                     , release = [ "-Copt-level=3", "-Cdebug-assertions=no" ]
                     }
                     mode
@@ -237,6 +238,26 @@ let target =
               }
               (Toolchains.rust_compiler self.toolchain.compiler)
         , outputs = [ { name = output, path = output } ]
+        , crate =
+            merge
+              { None = None Dice.Crate.Type
+              , Some =
+                  λ(root : Text) →
+                    Some
+                      Dice.Crate::{
+                      , name = crate_name self
+                      , root = Source.File root
+                      , edition = show_edition self.edition
+                      , cfg =
+                          map
+                            Text
+                            Text
+                            (λ(feature : Text) → "feature=${Text/show feature}")
+                            self.features
+                      , env = self.env
+                      }
+              }
+              (List/head Text self.srcs)
         , warnings = warnings self
         , problems = problems self
         }
@@ -284,7 +305,8 @@ let proc_macro
             λ(configuration : Dice.Configuration) →
               let output = "lib${crate_name self}.so"
 
-              in    target
+              let made =
+                    target
                       self
                       "rust_proc_macro"
                       configuration.mode
@@ -292,7 +314,18 @@ let proc_macro
                       ( literals
                           [ "--crate-type=proc-macro", "--extern=proc_macro" ]
                       )
-                  ⫽ { sets = handed_on self output }
+
+              in    made
+                  ⫽ { sets = handed_on self output
+                    , crate =
+                        merge
+                          { None = None Dice.Crate.Type
+                          , Some =
+                              λ(crate : Dice.Crate.Type) →
+                                Some (crate ⫽ { proc_macro = Some output })
+                          }
+                          made.crate
+                    }
         }
 
 let executable = λ(self : Sources) → Argument.Pieces [ Piece.Out self.name ]

@@ -121,4 +121,32 @@ const RELEASED: &[Released] = &[
             "../../released/462be9e8db318561e2d293c103bf197d2afc3ccd0992a572fda8663ff76ca0bf.dhallb"
         ),
     },
+    Released {
+        url: "https://straylight.cx/dice/v1.dhall",
+        sha256: "aba839bfe22ce2b67e8e17fd8b79cd940ca86742ec16bead1030840841dd36df",
+        bytes: include_bytes!(
+            "../../released/aba839bfe22ce2b67e8e17fd8b79cd940ca86742ec16bead1030840841dd36df.dhallb"
+        ),
+    },
+    Released {
+        url: "https://straylight.cx/rules/command/v1.dhall",
+        sha256: "37950501e77d37e5380c9315d7f03a5b06598ba7a11513965c5aee8999868542",
+        bytes: include_bytes!(
+            "../../released/37950501e77d37e5380c9315d7f03a5b06598ba7a11513965c5aee8999868542.dhallb"
+        ),
+    },
+    Released {
+        url: "https://straylight.cx/rules/c/v1.dhall",
+        sha256: "a8c66f0dcc065caf166e03039b79b69d0dfe68a987447fee60ceaff91171cb21",
+        bytes: include_bytes!(
+            "../../released/a8c66f0dcc065caf166e03039b79b69d0dfe68a987447fee60ceaff91171cb21.dhallb"
+        ),
+    },
+    Released {
+        url: "https://straylight.cx/rules/rust/v1.dhall",
+        sha256: "687fdaad32e5407da9711d470a5b3d0be4c174ecd06eeb5db940454b6540823d",
+        bytes: include_bytes!(
+            "../../released/687fdaad32e5407da9711d470a5b3d0be4c174ecd06eeb5db940454b6540823d.dhallb"
+        ),
+    },
 ];

@@ -9,6 +9,7 @@ mod demo;
 mod dhall;
 mod graph;
 mod hook;
+mod ide;
 mod init;
 mod key;
 mod log;
@@ -55,6 +56,7 @@ pub(crate) enum Command {
     Query(query::Args),
     Graph(graph::Args),
     Why(why::Args),
+    Ide(ide::Args),
     Attest(attest::Args),
     Verify(verify::Args),
     Log(log::Args),
@@ -88,6 +90,7 @@ impl Command {
             Self::Query(args) => query::run(&args),
             Self::Graph(args) => graph::run(&args),
             Self::Why(args) => why::run(&args),
+            Self::Ide(args) => ide::run(&args),
             Self::Attest(args) => attest::run(&args),
             Self::Verify(args) => verify::run(&args),
             Self::Log(args) => log::run(&args),

@@ -257,6 +257,11 @@ impl Analysed {
         mentioned.map(|(mention, target)| (mention, &target.declared))
     }
 
+    /// Returns the other targets that are mentioned.
+    pub(crate) fn all_mentioned(&self) -> impl Iterator<Item = &Arc<Self>> {
+        self.mentioned.values()
+    }
+
     /// Returns the target of a mention; a mention that was not resolved is
     /// one of the target itself.
     pub(crate) fn mentioned(self: &Arc<Self>, mention: &Mention) -> &Arc<Self> {

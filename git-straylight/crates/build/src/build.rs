@@ -14,6 +14,7 @@ use straylight_odb::StoreError;
 use crate::action_graph::{self, ActionGraph};
 use crate::analyse;
 use crate::configuration::{Configuration, Mode, Triple};
+use crate::editor::{self, Editing};
 use crate::error::{BuildError, BuildResult};
 use crate::files::Files;
 use crate::goal;
@@ -278,6 +279,18 @@ impl Builder {
         self.runtime.block_on(async {
             let roots = self.all_targets(&engine, labels).await?;
             action_graph::load(&engine, &roots).await
+        })
+    }
+
+    /// Returns what editors want to know of `labels` and all below them. Nothing runs.
+    ///
+    /// # Errors
+    /// [`BuildError`] when a target does not exist or is not well formed.
+    pub fn editing(&self, labels: &[Label], materializer: &Materializer) -> BuildResult<Editing> {
+        let engine = self.first_attempt().engine;
+        self.runtime.block_on(async {
+            let roots = self.all_targets(&engine, labels).await?;
+            editor::load(&engine, &roots, materializer).await
         })
     }
 

@@ -14,6 +14,7 @@ pub mod build;
 pub mod cache;
 pub mod claims;
 pub mod configuration;
+pub mod editor;
 mod error;
 mod files;
 mod folder;

@@ -220,6 +220,48 @@ pub(crate) fn lower_run(
     }))
 }
 
+/// A command as an editor shows it.
+pub(crate) struct Shown {
+    /// The file that it compiles.
+    pub(crate) source: String,
+    pub(crate) program: Program,
+}
+
+/// Returns the command of an action that compiles `source`, as it would be in the
+/// work tree. What argument files say is not among the arguments.
+pub(crate) fn lower_shown(
+    analysed: &Arc<Analysed>,
+    action: &Action,
+    source: &Source,
+    materializer: &Materializer,
+) -> BuildResult<Shown> {
+    let mut lowering = Lowering::new(analysed, Some(action));
+    lowering.materializer = Some(materializer);
+    let source = lowering.source(analysed, source)?;
+    for source in &action.inputs {
+        lowering.source(analysed, source)?;
+    }
+    lowering.arguments(&action.arguments)?;
+    Ok(Shown {
+        source,
+        program: Program {
+            arguments: lowering.arguments,
+            inputs: lowering.inputs,
+        },
+    })
+}
+
+/// Returns where a source lies in the work tree, or will.
+pub(crate) fn source_on_disk(
+    analysed: &Arc<Analysed>,
+    source: &Source,
+    materializer: &Materializer,
+) -> BuildResult<String> {
+    let mut lowering = Lowering::new(analysed, None);
+    lowering.materializer = Some(materializer);
+    lowering.source(analysed, source)
+}
+
 struct Lowering<'a> {
     reader: &'a Arc<Analysed>,
     action: Option<&'a Action>,

@@ -275,6 +275,30 @@ pub struct Action {
     /// How long it may take.
     #[serde(default)]
     pub timeout_seconds: Option<u64>,
+    /// The source that an editor shows as this command does.
+    #[serde(default)]
+    pub compiles: Option<Source>,
+}
+
+/// What an editor knows of a Rust crate. It names those of the target's `deps`
+/// that are crates.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Crate {
+    /// As in `extern crate`.
+    pub name: String,
+    /// Its first source.
+    pub root: Source,
+    /// Such as `2024`.
+    pub edition: String,
+    /// As after `--cfg`.
+    #[serde(default)]
+    pub cfg: Vec<String>,
+    /// What `env!` sees.
+    #[serde(default)]
+    pub env: Vec<Variable>,
+    /// The output that compilers load, if it is a procedural macro.
+    #[serde(default)]
+    pub proc_macro: Option<String>,
 }
 
 /// An output that people ask for.
@@ -342,6 +366,9 @@ pub struct Target {
     /// How to test it.
     #[serde(default)]
     pub test: Option<Test>,
+    /// What an editor knows of it.
+    #[serde(default, rename = "crate")]
+    pub rust_crate: Option<Crate>,
     /// Shown, and no reason to stop.
     #[serde(default)]
     pub warnings: Vec<String>,

@@ -1,0 +1,207 @@
+//! What editors are told, and what they and a debugger make of it.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::support::{Repo, TestEnvironment, import, says};
+
+const BUILD: &str = r#"
+let c = C.Library::{ name = "", toolchain = toolchains.gcc }
+
+in  { header =
+        Command.command
+          Command.Command::{
+          , name = "header"
+          , root = Some toolchains.posix.artifact
+          , arguments = Command.shell toolchains.posix "echo '#define ANSWER 42' > \"$1\"" [ Command.out "answer.h" ]
+          , outputs = [ "answer.h" ]
+          }
+    , answer =
+        C.library
+          (c // { name = "answer"
+                , srcs = [ "answer.c" ]
+                , hdrs = [ "own.h" ]
+                , defines = [ { name = "TWICE", value = Some "2" } ]
+                , generated_hdrs = [ Dice.Source.Output { target = ":header", output = "answer.h" } ] })
+    , ask = C.binary C.Binary::{ name = "ask", toolchain = toolchains.gcc, srcs = [ "ask.c" ], deps = [ ":answer" ] }
+    }
+"#;
+
+fn c_repository(environment: &TestEnvironment) -> Repo<'_> {
+    let imports = [
+        ("C", "rules/c/v1.dhall"),
+        ("Command", "rules/command/v1.dhall"),
+        ("Dice", "dice/v1.dhall"),
+    ]
+    .map(|(name, path)| format!("let {name} = {}\n", import(path)));
+    let build = format!(
+        "{}let toolchains = ../toolchains.dhall\n{BUILD}",
+        imports.concat()
+    );
+    environment.repository(
+        "edited",
+        &[
+            ("toolchains.dhall", &environment.toolchains()),
+            ("it/BUILD.dhall", &build),
+            ("it/own.h", "int answer(void);\n"),
+            (
+                "it/answer.c",
+                "#include \"own.h\"\n#include \"answer.h\"\nint answer(void)\n{\n    return ANSWER * TWICE;\n}\n",
+            ),
+            (
+                "it/ask.c",
+                "#include <stdio.h>\n#include \"it/own.h\"\nint main(void) { return printf(\"%d\\n\", answer()) < 0; }\n",
+            ),
+        ],
+    )
+}
+
+fn json(repo: &Repo<'_>, file: &str) -> Value {
+    serde_json::from_slice(&repo.read(file)).unwrap()
+}
+
+#[test]
+fn clangd_compiles_each_file_as_a_build_does() {
+    let environment = TestEnvironment::new();
+    let repo = c_repository(&environment);
+    let told = repo.straylight(&["ide"]).success();
+    assert_eq!(told.stdout, "compile_commands.json  2 commands\n");
+    says(
+        &told.stderr,
+        &["hint: `.gitignore`", "compile_commands.json"],
+    );
+    let commands = json(&repo, "compile_commands.json");
+    let files = commands
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|command| &command["file"]);
+    let expected = ["it/answer.c", "it/ask.c"].map(|file| repo.path.join(file));
+    assert_eq!(
+        files.collect::<Vec<_>>(),
+        expected.each_ref().map(|file| file.to_str().unwrap())
+    );
+    for file in expected {
+        let checked = Command::new("clangd")
+            .arg(format!("--check={}", file.display()))
+            .current_dir(&repo.path)
+            .output()
+            .expect("clangd runs");
+        let told = String::from_utf8_lossy(&checked.stderr);
+        assert!(
+            checked.status.success() && told.contains("0 errors"),
+            "{told}"
+        );
+        assert!(told.contains("Compile command from CDB"), "{told}");
+    }
+    // Once it is ignored nothing more is said; what did not change is not written.
+    repo.write(".git/info/exclude", "compile_commands.json\n");
+    let before = std::fs::metadata(repo.path.join("compile_commands.json")).unwrap();
+    let told = repo.straylight(&["ide", "//it:ask"]).success();
+    assert!(!told.stderr.contains("hint"), "{}", told.stderr);
+    let after = std::fs::metadata(repo.path.join("compile_commands.json")).unwrap();
+    assert_eq!(before.modified().unwrap(), after.modified().unwrap());
+    let told = repo.straylight(&["ide", "//it:header"]).success();
+    assert_eq!(told.stdout, "compile_commands.json  0 commands\n");
+}
+
+#[test]
+fn a_debugger_finds_the_sources() {
+    let environment = TestEnvironment::new();
+    let repo = c_repository(&environment);
+    repo.straylight(&["build", "//it:ask", "--mode", "debug"])
+        .success();
+    let commands = ["break answer", "run", "list", "info source"];
+    let mut gdb = Command::new("gdb");
+    gdb.args(["-batch", "-nx"]);
+    for command in commands {
+        gdb.args(["-ex", command]);
+    }
+    let gdb = gdb
+        .arg("straylight-out/it/ask/ask")
+        .current_dir(&repo.path)
+        .output()
+        .expect("gdb runs");
+    let told = String::from_utf8_lossy(&gdb.stdout);
+    says(
+        &told,
+        &["answer () at it/answer.c:5", "return ANSWER * TWICE;"],
+    );
+    // Nothing in the program says where it was made.
+    let program = repo.read("straylight-out/it/ask/ask");
+    let says_so = |word: &[u8]| program.windows(word.len()).any(|bytes| bytes == word);
+    assert!(says_so(b"it/answer.c") && !says_so(b"/build"));
+}
+
+#[test]
+fn rust_analyzer_is_told_of_crates() {
+    let environment = TestEnvironment::new();
+    let imports = format!(
+        "let Rust = {}\nlet toolchains = ../toolchains.dhall\n",
+        import("rules/rust/v1.dhall")
+    );
+    let build = format!(
+        r#"{imports}
+let crate = Rust.Library::{{ name = "", toolchain = toolchains.rustc, srcs = [] : List Text }}
+
+in  {{ shape = Rust.library (crate // {{ name = "shape", srcs = [ "shape.rs" ], features = [ "round" ] }})
+    , double = Rust.proc_macro (crate // {{ name = "double", srcs = [ "double.rs" ], edition = Rust.Edition.E2021 }})
+    , show = Rust.binary (crate // {{ name = "show", srcs = [ "show.rs" ], deps = [ ":shape", ":double" ], env = [ {{ mapKey = "KIND", mapValue = "square" }} ] }})
+    }}
+"#
+    );
+    let repo = environment.repository(
+        "crates",
+        &[
+            ("toolchains.dhall", &environment.toolchains()),
+            ("it/BUILD.dhall", &build),
+            ("it/shape.rs", "pub fn area() -> u64 { 9 }\n"),
+            (
+                "it/double.rs",
+                "use proc_macro::TokenStream;\n#[proc_macro]\npub fn double(item: TokenStream) -> TokenStream { item }\n",
+            ),
+            (
+                "it/show.rs",
+                "fn main() { println!(\"{} {}\", double::double!(shape::area()), env!(\"KIND\")); }\n",
+            ),
+        ],
+    );
+    let told = repo.straylight(&["ide"]).success();
+    assert_eq!(told.stdout, "rust-project.json  3 crates\n");
+    let project = json(&repo, "rust-project.json");
+    let crates = project["crates"].as_array().unwrap();
+    let at = |name: &str| {
+        let place = crates
+            .iter()
+            .position(|known| known["display_name"] == name);
+        place.unwrap_or_else(|| panic!("no `{name}`: {project}"))
+    };
+    let (shape, double, show) = (at("shape"), at("double"), at("show"));
+    assert_eq!(
+        crates[shape]["cfg"],
+        serde_json::json!(["feature=\"round\""])
+    );
+    assert_eq!(crates[shape]["build"]["target_kind"], "lib");
+    assert_eq!(
+        crates[show]["root_module"],
+        repo.path.join("it/show.rs").to_str().unwrap()
+    );
+    assert_eq!(crates[show]["env"]["KIND"], "square");
+    assert_eq!(crates[show]["build"]["target_kind"], "bin");
+    let dependencies = crates[show]["deps"].as_array().unwrap();
+    let named = dependencies.iter().map(|dependency| {
+        (
+            dependency["crate"].as_u64().unwrap() as usize,
+            dependency["name"].as_str().unwrap(),
+        )
+    });
+    assert_eq!(
+        named.collect::<Vec<_>>(),
+        [(shape, "shape"), (double, "double")]
+    );
+    // What the editor's compiler loads was built.
+    assert_eq!(crates[double]["is_proc_macro"], true);
+    let library = crates[double]["proc_macro_dylib_path"].as_str().unwrap();
+    assert!(std::fs::read(library).unwrap().starts_with(b"\x7fELF"));
+}
