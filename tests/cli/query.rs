@@ -1,6 +1,6 @@
 //! `git straylight query`.
 
-use crate::cli::build::hello;
+use crate::cli::build::{hello, package};
 use crate::support::{TestEnvironment, says};
 
 #[test]
@@ -99,4 +99,22 @@ fn a_mistake_is_shown_where_it_is() {
     says(&help.stdout, &["rdeps(U, X)", "`^` (`intersect`)"]);
     repo.straylight(&["query", "deps(//nowhere)"]).code(3);
     repo.straylight(&["query", "deps(//hello:helo)"]).code(3);
+}
+
+#[test]
+fn prints_what_targets_require() {
+    let environment = TestEnvironment::new();
+    let repo = package(
+        &environment,
+        r#"now = Command.command Command.Command::{ name = "now", arguments = [ Dice.literal "/bin/date" ], requires = [ Dice.Coeffect.Clock ], outputs = [ "now" ] },
+           it = Command.command Command.Command::{ name = "it", arguments = [ Dice.literal "/bin/true" ], inputs = [ Dice.Source.Output { target = ":now", output = "now" } ], outputs = [ "x" ] }"#,
+    );
+    let json = repo
+        .straylight(&["query", "--json", "deps(//it)"])
+        .success();
+    let value: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    for target in value.as_array().unwrap() {
+        assert_eq!(target["requires"], serde_json::json!(["clock"]), "{target}");
+    }
+    assert_eq!(value.as_array().unwrap().len(), 2);
 }

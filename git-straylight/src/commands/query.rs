@@ -49,7 +49,7 @@ enum Output {
     Label,
     /// The kind before each label.
     Kind,
-    /// A list with kinds, dependencies and outputs.
+    /// A list with kinds, dependencies, outputs, and what is required beyond inputs.
     Json,
     /// A graph for Graphviz.
     Dot,
@@ -98,5 +98,6 @@ fn json_target(graph: &TargetGraph, node: &TargetNode) -> serde_json::Value {
         "kind": node.kind,
         "deps": dependencies.collect::<Vec<_>>(),
         "outputs": node.outputs,
+        "requires": node.needs.needs(),
     })
 }

@@ -21,7 +21,8 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let workspace = Workspace::open()?;
     let references = workspace.references(&args.labels)?;
-    let builder = workspace.reader(args.at.as_deref())?;
+    let builder = workspace.inspector(args.at.as_deref())?;
     ui::results(builder.select(&references)?.iter());
+    workspace.keep(&builder);
     Ok(ExitCode::SUCCESS)
 }

@@ -20,8 +20,8 @@ use crate::files::Files;
 use crate::goal;
 use crate::import::TreeImporter;
 use crate::keys::{
-    ActionKey, GoalKey, PackageKey, PlatformsKey, RootKey, RunLinesKey, SelectionKey, TargetKey,
-    flatten,
+    ActionKey, GoalKey, NamesKey, PackageKey, PlatformsKey, RootKey, RunLinesKey, SelectionKey,
+    TargetKey, flatten,
 };
 use crate::label::{Label, PackagePath, Reference};
 use crate::lower;
@@ -236,18 +236,19 @@ impl Builder {
     /// [`BuildError`] when the package does not exist, or a rule is no rule.
     pub fn declared(&self, package: &PackagePath) -> BuildResult<Vec<(Label, Target)>> {
         let engine = self.first_attempt().engine;
-        let key = PackageKey(package.clone());
-        let package = flatten(self.runtime.block_on(engine.compute(&key)))?;
-        let mut declared = Vec::new();
-        for label in package.names().labels()? {
-            let rule = package.rule(label.name());
-            let platforms = rule.map_or(&[][..], |rule| &rule.platforms);
-            for configuration in goal::configurations(None, platforms, self.options.mode) {
-                let target = analyse::decode(&package, &label, configuration)?;
-                declared.push((label.clone(), target));
+        self.runtime.block_on(async {
+            let names = flatten(engine.compute(&NamesKey(package.clone())).await)?;
+            let mut declared = Vec::new();
+            for label in names.labels()? {
+                let platforms = engine.compute(&PlatformsKey(label.clone())).await;
+                let platforms = flatten(platforms)?;
+                for configuration in goal::configurations(None, &platforms, self.options.mode) {
+                    let target = says(&engine, &label, configuration).await?;
+                    declared.push((label.clone(), target));
+                }
             }
-        }
-        Ok(declared)
+            Ok(declared)
+        })
     }
 
     /// Returns the targets that `references` mean and all that they depend on.
@@ -495,6 +496,23 @@ impl Builder {
         }
         Ok(Some(program.arguments))
     }
+}
+
+/// Returns what a rule says. A target that an earlier process understood was kept,
+/// so that its package is not evaluated.
+async fn says(engine: &Engine, label: &Label, configuration: Configuration) -> BuildResult<Target> {
+    let key = TargetKey {
+        label: label.clone(),
+        configuration,
+    };
+    if engine.recorded(&key).is_some()
+        && let Ok(analysed) = flatten(engine.compute(&key).await)
+    {
+        return Ok(analysed.declared.target.clone());
+    }
+    let package = PackageKey(label.package().clone());
+    let package = flatten(engine.compute(&package).await)?;
+    analyse::decode(&package, label, configuration)
 }
 
 /// Returns a target with what is wanted of it, and puts that in its place.

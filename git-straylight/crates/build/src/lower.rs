@@ -540,7 +540,7 @@ fn same_bytes(a: &Input, b: &Input) -> bool {
 }
 
 /// Returns what an action needs together.
-fn needs(declared: &Declared, requires: &[Coeffect]) -> BuildResult<Grade> {
+pub(crate) fn needs(declared: &Declared, requires: &[Coeffect]) -> BuildResult<Grade> {
     let needs: Vec<String> = requires.iter().map(Coeffect::need).collect();
     Grade::of_needs(needs.iter().map(String::as_str))
         .map_err(|error| declared.malformed(declared.label.name(), error.to_string()))

@@ -13,10 +13,12 @@ use std::sync::Arc;
 use futures::future::join_all;
 use minicbor::{Decode, Encode};
 use straylight_dice::{Context, Engine, Fingerprint, Key, Persistent};
+use straylight_exec::coeffects::Grade;
 
 use crate::error::BuildResult;
 use crate::keys::{TargetKey, flatten};
 use crate::label::{Label, Reference};
+use crate::lower;
 use crate::persist::{cbor, fingerprint, text, written};
 
 /// What a target says of itself, without its actions.
@@ -31,6 +33,8 @@ pub(crate) struct Declaration {
     outputs: Vec<String>,
     /// Each once, and whether it is a tool.
     dependencies: Vec<(TargetKey, bool)>,
+    /// What its steps need beyond their inputs.
+    needs: Grade,
 }
 
 #[derive(Encode, Decode)]
@@ -41,6 +45,8 @@ struct Stored {
     outputs: Vec<String>,
     #[n(2)]
     dependencies: Vec<(String, bool)>,
+    #[n(3)]
+    needs: Vec<String>,
 }
 
 impl fmt::Display for DeclarationKey {
@@ -70,10 +76,15 @@ impl Key for DeclarationKey {
                 dependencies.push((key, mention.tool));
             }
         }
+        let mut needs = Grade::pure();
+        for action in &declared.target.actions {
+            needs = needs.join(&lower::needs(declared, &action.requires)?);
+        }
         Ok(Arc::new(Declaration {
             kind: declared.target.kind.clone(),
             outputs: outputs.collect(),
             dependencies,
+            needs,
         }))
     }
 
@@ -106,6 +117,7 @@ impl Persistent for DeclarationKey {
             dependencies: dependencies
                 .map(|(key, tool)| (written::target(key), *tool))
                 .collect(),
+            needs: declaration.needs.needs(),
         }))
     }
 
@@ -126,6 +138,7 @@ fn read(stored: &[u8]) -> Option<Declaration> {
         kind: stored.kind,
         outputs: stored.outputs,
         dependencies: dependencies.collect::<Option<_>>()?,
+        needs: Grade::of_needs(stored.needs.iter().map(String::as_str)).ok()?,
     })
 }
 
@@ -140,6 +153,9 @@ pub struct TargetNode {
     pub outputs: Vec<String>,
     /// What it depends on, by index, sorted; and whether only as a tool.
     pub dependencies: Vec<(usize, bool)>,
+    /// What its steps, and those of all that it depends on, need beyond their
+    /// inputs.
+    pub needs: Grade,
 }
 
 /// Targets, sorted by label, with everything that they depend on.
@@ -224,8 +240,12 @@ fn assemble(
             kind: declarations[0].kind.clone(),
             outputs: outputs.collect::<BTreeSet<_>>().into_iter().collect(),
             dependencies: dependencies.into_iter().collect(),
+            needs: declarations
+                .iter()
+                .fold(Grade::pure(), |needs, says| needs.join(&says.needs)),
         });
     }
+    hand_up_needs(&mut nodes, &dependents);
     let index = |label: &Label| labels.get(label).copied();
     let selections = selections.into_iter();
     TargetGraph {
@@ -234,6 +254,23 @@ fn assemble(
             .collect(),
         nodes,
         dependents,
+    }
+}
+
+/// A target needs whatever those need that it is made of.
+fn hand_up_needs(nodes: &mut [TargetNode], dependents: &[Vec<usize>]) {
+    let pure = Grade::pure();
+    let mut grown: Vec<usize> = (0..nodes.len())
+        .filter(|index| nodes[*index].needs != pure)
+        .collect();
+    while let Some(below) = grown.pop() {
+        for above in &dependents[below] {
+            let joined = nodes[*above].needs.join(&nodes[below].needs);
+            if joined != nodes[*above].needs {
+                nodes[*above].needs = joined;
+                grown.push(*above);
+            }
+        }
     }
 }
 
@@ -261,6 +298,7 @@ mod tests {
                 kind: format!("kind_{}", number % 3),
                 outputs: Vec::new(),
                 dependencies: below.collect(),
+                needs: Grade::pure(),
             };
             (key(number).label, vec![Arc::new(declaration)])
         });
@@ -296,12 +334,14 @@ mod tests {
                 kind: String::new(),
                 outputs: Vec::new(),
                 dependencies,
+                needs: Grade::pure(),
             })
         };
         let leaf = Arc::new(Declaration {
             kind: String::new(),
             outputs: Vec::new(),
             dependencies: Vec::new(),
+            needs: Grade::pure(),
         });
         for (tools, expected) in [([true, true], true), ([true, false], false)] {
             let targets = BTreeMap::from([

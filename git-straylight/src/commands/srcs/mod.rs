@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use std::io::{IsTerminal as _, Write as _};
 use std::process::{Command, ExitCode};
 
-use straylight_build::{Label, PackagePath, Reference};
+use straylight_build::{Builder, Label, PackagePath, Reference};
 
 use crate::error::{CommandError, Kind, Result};
 use crate::setup::Workspace;
@@ -40,12 +40,12 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let workspace = Workspace::open()?;
-    let wanted = wanted(&workspace, args)?;
-    let builder = workspace.reader(None)?;
+    let builder = workspace.inspector(None)?;
     let mut found = Vec::new();
-    for (path, only) in wanted {
+    for (path, only) in wanted(&workspace, &builder, args)? {
         found.push(Found::of(&workspace, &builder, path, only)?);
     }
+    workspace.keep(&builder);
     let mut changes = 0;
     let mut undecided = 0;
     for package in &found {
@@ -96,9 +96,12 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
 
 /// Returns the packages to look at, each once, and the one target in it that
 /// was asked for.
-fn wanted(workspace: &Workspace, args: &Args) -> Result<Vec<(PackagePath, Option<Label>)>> {
+fn wanted(
+    workspace: &Workspace,
+    builder: &Builder,
+    args: &Args,
+) -> Result<Vec<(PackagePath, Option<Label>)>> {
     let mut wanted: Vec<(PackagePath, Option<Label>)> = Vec::new();
-    let builder = workspace.reader(None)?;
     for reference in workspace.references(&args.labels)? {
         match reference {
             Reference::Package(path) => wanted.push((path, None)),

@@ -142,3 +142,55 @@ fn actions_have_the_steps_that_they_read() {
         ]
     );
 }
+
+#[test]
+fn a_target_needs_what_those_need_that_it_is_made_of() {
+    let world = world();
+    let needs = || {
+        let builder = world
+            .builder(Options::native())
+            .with_graph(graph_file(&world));
+        let everything = Query::parse("//...", &root()).unwrap().references();
+        let graph = builder.graph(&everything).unwrap();
+        builder.save().unwrap();
+        let nodes = graph.nodes().iter();
+        let needs = nodes.map(|node| (node.label.name().to_owned(), node.needs.needs()));
+        needs
+            .filter(|(_, needs)| !needs.is_empty())
+            .collect::<Vec<_>>()
+    };
+    let none: Vec<(String, Vec<String>)> = Vec::new();
+    assert_eq!(needs(), none);
+    let requiring = |path: &str, need: &str| {
+        let action = format!(
+            "Dice.Action::{{ category = \"make\", arguments = [ words (Piece.Out \"o\") ], outputs = [ Dice.Output.File \"o\" ], requires = [ {need} ] }}"
+        );
+        let name = &path[..1];
+        let program = "run = Some { arguments = [ words (Piece.Out \"o\") ] }";
+        world.write(
+            path,
+            &format!("in {{ {name} = rule (made \"{name}\" ([] : List Argument) // {{ actions = [ {action} ], {program} }}) }}"),
+        );
+    };
+    requiring("t/BUILD.dhall", "Dice.Coeffect.Clock");
+    requiring("b/BUILD.dhall", "Dice.Coeffect.Device \"/dev/kvm\"");
+    let expected = [
+        ("b", &["device:/dev/kvm"][..]),
+        ("c", &["clock"]),
+        ("d", &["clock", "device:/dev/kvm"]),
+        ("t", &["clock"]),
+    ];
+    let expected: Vec<(String, Vec<String>)> = expected
+        .map(|(name, needs)| {
+            (
+                name.to_owned(),
+                needs.iter().map(ToString::to_string).collect(),
+            )
+        })
+        .into();
+    assert_eq!(needs(), expected);
+    world.tree.read.lock().unwrap().clear();
+    assert_eq!(needs(), expected);
+    let read = std::mem::take(&mut *world.tree.read.lock().unwrap());
+    assert_eq!(read, [""; 0], "answered from what was kept");
+}

@@ -136,6 +136,38 @@ fn a_change_reaches_what_depends_on_it_and_nothing_else() {
 }
 
 #[test]
+fn what_rules_say_is_answered_from_what_a_build_kept() {
+    let world = world();
+    let package = PackagePath::new("b").unwrap();
+    let declared = || {
+        world.tree.read.lock().unwrap().clear();
+        let builder = builder(&world);
+        let declared = builder.declared(&package);
+        builder.save().unwrap();
+        let read = std::mem::take(&mut *world.tree.read.lock().unwrap());
+        (declared.map_err(|error| error.to_string()), read)
+    };
+    let (first, read) = declared();
+    assert_eq!(
+        read,
+        ["b/BUILD.dhall"],
+        "its dependencies are not looked at"
+    );
+    assert_eq!(first.as_ref().unwrap().len(), 2);
+    outputs(&world);
+    assert_eq!(declared(), (first.clone(), vec![]));
+    // What the file says now counts, also if it could not be built.
+    world.write("a/BUILD.dhall", "in {=}");
+    assert_eq!(declared().0, first);
+    let more = UPPER.replace("\"g\"", "\"h\"");
+    world.write("b/BUILD.dhall", &more);
+    let (changed, _) = declared();
+    assert_eq!(changed.unwrap()[1].1.files().len(), 1);
+    world.write("b/BUILD.dhall", "in broken");
+    assert!(declared().0.unwrap_err().contains("broken"));
+}
+
+#[test]
 fn a_comment_in_a_build_file_runs_nothing() {
     let world = world();
     let (first, ..) = outputs(&world);
