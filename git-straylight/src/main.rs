@@ -10,6 +10,7 @@ mod error;
 mod profile;
 mod progress;
 mod setup;
+mod signals;
 mod ui;
 
 use std::process::ExitCode;

@@ -339,7 +339,7 @@ impl Setup {
         workspace.register()?;
         let progress = Arc::new(Progress::new(how.verbose, how.keep_going));
         let cancellation = Cancellation::new();
-        crate::commands::stop_on_signals(&cancellation, &progress)?;
+        crate::signals::stop_on_signals(&cancellation, &progress)?;
         let services = Services {
             tree,
             claims: Arc::new(LocalClaims(Arc::clone(&workspace.store))),

@@ -17,8 +17,17 @@ struct Terminal {
 
 impl Terminal {
     fn start(repo: &Repo<'_>, columns: usize, arguments: &str, variable: (&str, &str)) -> Self {
-        let program = env!("CARGO_BIN_EXE_git-straylight");
-        let line = format!("stty cols {columns} rows 24; exec {program} {arguments}");
+        let command = format!("{} {arguments}", env!("CARGO_BIN_EXE_git-straylight"));
+        Self::start_command(repo, columns, &command, variable)
+    }
+
+    fn start_command(
+        repo: &Repo<'_>,
+        columns: usize,
+        command: &str,
+        variable: (&str, &str),
+    ) -> Self {
+        let line = format!("stty cols {columns} rows 24; exec {command}");
         let mut child = repo
             .environment
             .command("script")
@@ -163,18 +172,24 @@ fn a_terminal_shows_what_runs_and_keeps_only_messages() {
 fn an_interrupt_leaves_nothing_on_the_terminal() {
     let environment = TestEnvironment::new();
     let repo = slow(&environment);
-    let mut terminal = Terminal::start(&repo, 40, "build //it:stays", ("CLICOLOR", "1"));
-    terminal.wait_for("//it:stays: comma");
-    terminal.keyboard.write_all(b"\x03").unwrap();
-    let (code, printed) = terminal.end();
-    assert_eq!(code, 130, "{printed}");
-    let left = screen(&printed, 40);
-    let [interrupted, summary, end] = &left[..] else {
-        panic!("{left:?}")
-    };
-    assert_eq!(interrupted, "interrupted");
-    assert!(summary.starts_with("1 action run ("), "{left:?}");
-    assert_eq!(end, "");
+    let program = env!("CARGO_BIN_EXE_git-straylight");
+    // Git gets the signal of the terminal, too, and hands it on.
+    for program in [program, "git straylight"] {
+        let command = format!("{program} build //it:stays");
+        let variable = ("CLICOLOR", "1");
+        let mut terminal = Terminal::start_command(&repo, 40, &command, variable);
+        terminal.wait_for("//it:stays: comma");
+        terminal.keyboard.write_all(b"\x03").unwrap();
+        let (code, printed) = terminal.end();
+        assert_eq!(code, 130, "{printed}");
+        let left = screen(&printed, 40);
+        let [interrupted, summary, end] = &left[..] else {
+            panic!("{left:?}")
+        };
+        assert_eq!(interrupted, "interrupted");
+        assert!(summary.starts_with("1 action run ("), "{left:?}");
+        assert_eq!(end, "");
+    }
 }
 
 #[test]

@@ -29,15 +29,11 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use clap::Subcommand;
-use signal_hook::consts::{SIGINT, SIGTERM};
 use straylight_build::{BuildError, Report};
-use straylight_exec::Cancellation;
 
 use crate::error::{CommandError, Kind, Result};
-use crate::progress::Progress;
 use crate::setup::Setup;
 use crate::ui;
 
@@ -104,35 +100,6 @@ impl Command {
             Self::Demo(args) => demo::run(&args),
         }
     }
-}
-
-/// Stops running commands on the first signal; on the second, everything.
-pub(crate) fn stop_on_signals(cancellation: &Cancellation, progress: &Arc<Progress>) -> Result<()> {
-    let again = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        let interrupted = Kind::Interrupted as i32;
-        // In this order: the first signal sets the flag that the second finds.
-        let handlers = signal_hook::flag::register_conditional_shutdown(
-            signal,
-            interrupted,
-            Arc::clone(&again),
-        )
-        .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&again)));
-        handlers.map_err(|error| {
-            CommandError::environment(format!("cannot handle signals: {error}"))
-        })?;
-    }
-    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])
-        .map_err(|error| CommandError::environment(format!("cannot handle signals: {error}")))?;
-    let (cancellation, progress) = (cancellation.clone(), Arc::clone(progress));
-    std::thread::spawn(move || {
-        if signals.forever().next().is_some() {
-            cancellation.cancel();
-            // The second signal leaves no time to do it.
-            progress.clear();
-        }
-    });
-    Ok(())
 }
 
 /// Ends a build: shows its failures and returns the exit code.
