@@ -133,7 +133,14 @@ impl From<RepoError> for CommandError {
             RepoError::NoWorkTree { .. } | RepoError::WrongKind { .. } => Kind::Usage,
             _ => Kind::Environment,
         };
-        Self::new(kind, error)
+        let is_unknown = matches!(error, RepoError::UnknownRevision { .. });
+        let error = Self::new(kind, error);
+        if is_unknown {
+            return error.hint(
+                "`git log --oneline --all` lists commits; `git fetch` gets what others pushed",
+            );
+        }
+        error
     }
 }
 

@@ -148,7 +148,7 @@ impl Observer for Profile {
                 ];
                 record.commands.push(span);
             }
-            Event::Wanted { .. } | Event::Warning { .. } => {}
+            Event::Wanted { .. } | Event::Warning { .. } | Event::Untracked { .. } => {}
         }
     }
 }

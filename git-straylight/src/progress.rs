@@ -60,6 +60,8 @@ struct State {
     started: usize,
     /// How long what has ended took.
     walls: BTreeMap<String, Duration>,
+    /// Sources that git does not know, and where they are listed.
+    untracked: BTreeMap<String, String>,
     /// The lines on the terminal; the cursor is at the end of the last.
     shown: Vec<String>,
     /// Whether somebody draws.
@@ -96,6 +98,12 @@ impl Progress {
         self.shared.over.notify_all();
     }
 
+    /// Takes away what is shown, and tells what is better told together.
+    pub(crate) fn finish(&self) {
+        self.clear();
+        tell_untracked(&std::mem::take(&mut self.shared.state().untracked));
+    }
+
     /// Prints something above what is shown.
     fn above(&self, state: &mut State, print: impl FnOnce()) {
         let lines = std::mem::take(&mut state.shown);
@@ -125,6 +133,34 @@ impl Progress {
                 message(format_args!("{WARNING}{name}{WARNING:#}:"));
                 message(String::from_utf8_lossy(end.stderr).trim_end());
             });
+        }
+    }
+}
+
+/// Warns of sources that git does not know; of many, names a few.
+fn tell_untracked(untracked: &BTreeMap<String, String>) {
+    const NAMED: usize = 3;
+    let at = |place: &str| format!("  {FAINT}-->{FAINT:#} {place}");
+    match untracked.iter().collect::<Vec<_>>()[..] {
+        [] => {}
+        [(path, place)] => {
+            let add = format!("git add {}", ui::quoted(path));
+            ui::warning(format_args!(
+                "`{path}` is not tracked: `{add}`, or no other clone has it"
+            ));
+            message(at(place));
+        }
+        [..] => {
+            ui::warning(format_args!(
+                "{} sources are not tracked: `git add` them, or no other clone has them",
+                untracked.len()
+            ));
+            for (path, place) in untracked.iter().take(NAMED) {
+                message(format_args!("{}: `{path}`", at(place)));
+            }
+            if let Some(more @ 1..) = untracked.len().checked_sub(NAMED) {
+                message(format_args!("  and {more} more"));
+            }
         }
     }
 }
@@ -176,6 +212,13 @@ impl Observer for Progress {
                 ui::warning(text);
                 message(format_args!("  {FAINT}-->{FAINT:#} {place}"));
             }),
+            Event::Untracked { place, path } => {
+                let mut state = self.shared.state();
+                let places = &mut state.untracked;
+                places
+                    .entry(path.to_owned())
+                    .or_insert_with(|| place.to_string());
+            }
             Event::Worked { .. } => {}
         }
     }
@@ -193,6 +236,7 @@ impl State {
             running: BTreeMap::new(),
             started: 0,
             walls: BTreeMap::new(),
+            untracked: BTreeMap::new(),
             shown: Vec::new(),
             drawing: false,
             over: false,

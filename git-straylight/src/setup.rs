@@ -390,9 +390,9 @@ impl Setup {
         ))
     }
 
-    /// Ends a build: the progress line goes, the memory stays.
+    /// Ends a build: what is shown of it goes, the memory stays.
     pub(crate) fn finish(&self, report: &Report) -> Result<()> {
-        self.progress.clear();
+        self.progress.finish();
         self.phase("save");
         self.builder.save()?;
         self.state.save()?;

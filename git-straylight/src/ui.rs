@@ -154,6 +154,21 @@ pub(crate) fn count(number: usize, noun: &str) -> String {
     }
 }
 
+/// Returns how many bytes there are: `75 bytes`, `253.3 MiB`.
+pub(crate) fn size(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    if bytes < 1024 {
+        return count(usize::try_from(bytes).unwrap_or(usize::MAX), "byte");
+    }
+    let mut size = bytes as f64 / 1024.0;
+    let mut unit = 0;
+    while size >= 1000.0 && unit + 1 < UNITS.len() {
+        size /= 1024.0;
+        unit += 1;
+    }
+    format!("{size:.1} {}", UNITS[unit])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -170,5 +185,14 @@ mod tests {
     fn counts_in_english() {
         assert_eq!(count(1, "action"), "1 action");
         assert_eq!(count(0, "action"), "0 actions");
+    }
+
+    #[test]
+    fn shows_sizes_in_three_digits() {
+        assert_eq!(size(1), "1 byte");
+        assert_eq!(size(1023), "1023 bytes");
+        assert_eq!(size(1536), "1.5 KiB");
+        assert_eq!(size(1_023_999_999), "976.6 MiB");
+        assert_eq!(size(u64::MAX), "16777216.0 TiB");
     }
 }

@@ -184,6 +184,54 @@ fn conflicting_flags_and_raw_ones() {
 }
 
 #[test]
+fn many_untracked_sources_are_one_warning() {
+    let environment = TestEnvironment::new();
+    let repo = package(
+        &environment,
+        r#"it = C.library C.Library::{ name = "it", toolchain = toolchains.gcc, srcs = [ "a.c", "b.c", "c.c", "d.c", "e e.c" ] }"#,
+    );
+    for name in ["a", "b", "c", "d", "e e"] {
+        let function = name.replace(' ', "_");
+        repo.write(&format!("it/{name}.c"), &format!("int {function};\n"));
+    }
+    // The second time, nothing is looked at.
+    for _ in 0..2 {
+        let run = repo.straylight(&["build", "//it"]).success();
+        let told: Vec<&str> = run.stderr.lines().collect();
+        let [warning, first, _, third, more, _] = told[..] else {
+            panic!("{told:?}")
+        };
+        says(warning, &["warning: 5 sources are not tracked", "git add"]);
+        says(first, &["--> it/BUILD.dhall:6:", ": `it/a.c`"]);
+        says(third, &["`it/c.c`"]);
+        assert_eq!(more, "  and 2 more");
+    }
+    repo.git(["add", "it/a.c", "it/b.c", "it/c.c", "it/d.c"]);
+    let run = repo.straylight(&["build", "//it"]).success();
+    says(
+        &run.stderr,
+        &["`it/e e.c` is not tracked: `git add 'it/e e.c'`"],
+    );
+}
+
+#[test]
+fn a_revision_that_is_not_there() {
+    let environment = TestEnvironment::new();
+    let repo = hello(&environment);
+    for (revision, reason) in [
+        ("nope", "`nope`: Reference \"nope\" could not be found\n"),
+        ("HEAD~9", "has 0 ancestors"),
+        ("HEAD:nope", "Could not find path \"nope\""),
+    ] {
+        let run = repo.straylight(&["build", "--at", revision]).code(3);
+        says(
+            &run.stderr,
+            &["unknown revision", reason, "git log --oneline --all"],
+        );
+    }
+}
+
+#[test]
 fn what_the_sandbox_does_not_grant() {
     let environment = TestEnvironment::new();
     let repo = package(

@@ -33,7 +33,7 @@ fn pins_are_listed_and_shown() {
             &sha256,
             "captured  20",
             " files, ",
-            " MB\n",
+            " MiB\n",
         ],
     );
     if std::path::Path::new("/usr/bin/dpkg-query").exists() {

@@ -49,11 +49,11 @@ fn summary(report: &ImportReport) -> String {
     }
     let bytes: u64 = report.packs.iter().map(straylight_odb::Digest::size).sum();
     format!(
-        "generation {}: {refs}, {} changed, {} of {:.1} MB added",
+        "generation {}: {refs}, {} changed, {} of {} added",
         report.generation,
         report.changed_refs,
         ui::count(report.packs.len(), "pack"),
-        bytes as f64 / 1e6
+        ui::size(bytes)
     )
 }
 

@@ -105,18 +105,23 @@ fn status(json: bool) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     ui::result(format_args!("{}", store.root().display()));
-    ui::result(format_args!("{blobs:>9} blobs, {}", shown(bytes)));
-    for (count, what) in [
-        (toolchains, "toolchains laid out"),
-        (claims, "actions with a known result"),
-        (traces, "traces"),
-        (specs, "targets"),
-        (attestations, "attestations"),
-        (work_trees.len(), "work trees build with it"),
+    ui::result(format_args!("{blobs:>9} blobs, {}", ui::size(bytes)));
+    for (count, [one, many], what) in [
+        (toolchains, ["toolchain", "toolchains"], " laid out"),
+        (claims, ["action", "actions"], " with a known result"),
+        (traces, ["trace", "traces"], ""),
+        (specs, ["target", "targets"], ""),
+        (attestations, ["attestation", "attestations"], ""),
+        (
+            work_trees.len(),
+            ["work tree builds", "work trees build"],
+            " with it",
+        ),
     ] {
-        ui::result(format_args!("{count:>9} {what}"));
+        let noun = if count == 1 { one } else { many };
+        ui::result(format_args!("{count:>9} {noun}{what}"));
     }
-    let unused = shown(unused.bytes());
+    let unused = ui::size(unused.bytes());
     ui::message(format_args!(
         "`git straylight cache gc` would free {unused}"
     ));
@@ -150,7 +155,7 @@ fn fsck(jobs: Option<usize>, json: bool) -> Result<ExitCode> {
         }
     }
     let files = ui::count(checked.files, "file");
-    let read = format!("{files} read, {}", shown(checked.bytes));
+    let read = format!("{files} read, {}", ui::size(checked.bytes));
     if checked.damaged.is_empty() {
         ui::message(format_args!("{read}: all are what their names say"));
         return Ok(ExitCode::SUCCESS);
@@ -196,14 +201,14 @@ fn collect(args: &GcArgs) -> Result<ExitCode> {
     let verb = if args.dry_run { "would free" } else { "freed" };
     ui::result(format_args!(
         "{verb} {} in {}; {} stay",
-        shown(bytes),
+        ui::size(bytes),
         ui::count(files, "file"),
-        shown(unused.kept)
+        ui::size(unused.kept)
     ));
     if let Some(budget) = args.budget.filter(|budget| unused.kept > *budget) {
         ui::message(format_args!(
             "more than {} stay: the rest is pinned, or younger than `--grace`",
-            shown(budget)
+            ui::size(budget)
         ));
     }
     Ok(ExitCode::SUCCESS)
@@ -240,20 +245,6 @@ fn hashes(text: &[u8]) -> Vec<Sha256> {
     let words = text.split(|byte| !byte.is_ascii_hexdigit());
     let words = words.filter_map(|word| std::str::from_utf8(word).ok()?.parse().ok());
     words.collect()
-}
-
-fn shown(bytes: u64) -> String {
-    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
-    if bytes < 1024 {
-        return ui::count(usize::try_from(bytes).unwrap_or(usize::MAX), "byte");
-    }
-    let mut size = bytes as f64 / 1024.0;
-    let mut unit = 0;
-    while size >= 1000.0 && unit + 1 < UNITS.len() {
-        size /= 1024.0;
-        unit += 1;
-    }
-    format!("{size:.1} {}", UNITS[unit])
 }
 
 /// Reads a number with a unit, such as `10GiB`.
@@ -324,14 +315,5 @@ mod tests {
         for wrong in ["", "d", "10", "1y", "99999999999999999999s"] {
             assert!(age(wrong).is_err(), "{wrong}");
         }
-    }
-
-    #[test]
-    fn shows_sizes_in_three_digits() {
-        assert_eq!(shown(1), "1 byte");
-        assert_eq!(shown(1023), "1023 bytes");
-        assert_eq!(shown(1536), "1.5 KiB");
-        assert_eq!(shown(1_023_999_999), "976.6 MiB");
-        assert_eq!(shown(u64::MAX), "16777216.0 TiB");
     }
 }

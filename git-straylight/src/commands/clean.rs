@@ -100,8 +100,8 @@ impl std::fmt::Display for Content {
             Self::Link => f.write_str("a link; what it leads to stays"),
             Self::File => f.write_str("a file"),
             Self::Folder { files, bytes } => {
-                let size = *bytes as f64 / 1e6;
-                write!(f, "{}, {size:.1} MB", ui::count(*files, "file"))
+                let size = ui::size(*bytes);
+                write!(f, "{}, {size}", ui::count(*files, "file"))
             }
         }
     }

@@ -197,8 +197,8 @@ impl<'a> Counted<'a> {
             .is_none_or(|shown| shown.elapsed() > Duration::from_millis(100));
         if self.is_terminal && is_due {
             self.shown = Some(Instant::now());
-            let size = self.written as f64 / 1e6;
-            let _ = write!(io::stderr(), "\r\x1b[2Kfetched {size:.1} MB");
+            let size = ui::size(self.written);
+            let _ = write!(io::stderr(), "\r\x1b[2Kfetched {size}");
         }
     }
 

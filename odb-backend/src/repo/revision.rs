@@ -4,7 +4,7 @@
 //! graphs and the quarantine of a hook.
 
 use super::git::failed;
-use super::{ObjectId, RepoError, Repository, describe};
+use super::{ObjectId, RepoError, Repository};
 
 impl Repository {
     /// Returns the object that `rev` names: any revision that `git rev-parse`
@@ -28,9 +28,11 @@ impl Repository {
             });
         }
         self.with(|repository| {
-            let id = repository
-                .rev_parse_single(rev)
-                .map_err(|error| unknown(describe(&error)))?;
+            let id = repository.rev_parse_single(rev).map_err(|error| {
+                // The error itself tells how far the parser came; its cause, why.
+                let cause = std::error::Error::source(&error);
+                unknown(cause.map_or_else(|| error.to_string(), ToString::to_string))
+            })?;
             ObjectId::from_gix(&id).ok_or_else(|| unknown("it is not a sha1".to_owned()))
         })
     }

@@ -16,7 +16,7 @@ use crate::package::Package;
 use crate::path;
 use crate::persist::Fingerprinter;
 use crate::places::Places;
-use crate::session::Warning;
+use crate::session::{About, Warning};
 use crate::sets::Node;
 use crate::target::{Mention, Target};
 
@@ -248,7 +248,7 @@ impl Analysed {
         let declared = &self.declared;
         let place = || declared.places.of(declared.label.name());
         let warnings = declared.target.warnings.iter();
-        warnings.map(move |message| Warning::new(&place(), message.clone()))
+        warnings.map(move |message| Warning::new(&place(), About::Rule(message.clone())))
     }
 
     /// Returns the other targets that are mentioned, and whether as tools.

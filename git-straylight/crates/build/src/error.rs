@@ -290,6 +290,11 @@ impl BuildError {
                     .to_owned(),
             ),
             Self::Cycle { .. } => Some("take one of these dependencies away".to_owned()),
+            Self::NothingBelow { package } if !package.as_str().is_empty() => Some(
+                "`//...` means every target of the repository; a package is a folder with a \
+                 `BUILD.dhall`"
+                    .to_owned(),
+            ),
             Self::NothingBelow { .. } => Some(
                 "a folder with a `BUILD.dhall` is a package; `git straylight dhall library` lists \
                  the rules to write one with"

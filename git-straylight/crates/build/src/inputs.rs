@@ -14,7 +14,7 @@ use crate::error::{BuildError, BuildResult};
 use crate::keys::{ActionKey, EarlyKey, Source, SourceKey, flatten};
 use crate::lower::{ArgumentFile, Input, Lines};
 use crate::perform::{ActionResult, all, exec_error};
-use crate::session::{Session, Warning};
+use crate::session::{About, Session, Warning};
 use crate::tree::{SourceFile, TreeError};
 
 /// What a step reads.
@@ -76,10 +76,8 @@ pub(crate) async fn gather(
         let SourceFile { digest, executable } = source.file;
         nodes.insert(path.to_owned(), Node::File { digest, executable });
         if !source.tracked {
-            let message =
-                format!("`{path}` is not tracked: `git add {path}`, or no other clone has it");
             let place = analysed.declared.places.of(written);
-            warnings.push(Warning::new(&place, message));
+            warnings.push(Warning::new(&place, About::Untracked(path.to_owned())));
         }
     }
     let session = ctx.data::<Arc<Session>>();

@@ -70,6 +70,13 @@ pub enum Event<'a> {
         /// What it is.
         message: &'a str,
     },
+    /// Git does not know a source: no other clone has it. Told once for each place.
+    Untracked {
+        /// Where the source is listed.
+        place: &'a Place,
+        /// Its path in the repository.
+        path: &'a str,
+    },
 }
 
 /// What a builder does itself, beside running commands.

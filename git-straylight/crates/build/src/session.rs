@@ -47,18 +47,29 @@ pub(crate) struct Warning {
     #[n(1)]
     position: Option<(u64, u64)>,
     #[n(2)]
-    message: String,
+    about: About,
+}
+
+/// What a warning is about.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Encode, Decode)]
+pub(crate) enum About {
+    /// What a rule says.
+    #[n(0)]
+    Rule(#[n(0)] String),
+    /// The source at this path, which git does not know.
+    #[n(1)]
+    Untracked(#[n(0)] String),
 }
 
 impl Warning {
-    pub(crate) fn new(place: &Place, message: String) -> Self {
+    pub(crate) fn new(place: &Place, about: About) -> Self {
         let position = place
             .position
             .map(|(line, column)| (line as u64, column as u64));
         Self {
             file: place.file.clone(),
             position,
-            message,
+            about,
         }
     }
 
@@ -136,9 +147,10 @@ impl Session {
     pub(crate) fn warn(&self, warning: &Warning) {
         let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
         if warned.insert(warning.clone()) {
-            self.services.observer.event(Event::Warning {
-                place: &warning.place(),
-                message: &warning.message,
+            let place = &warning.place();
+            self.services.observer.event(match &warning.about {
+                About::Rule(message) => Event::Warning { place, message },
+                About::Untracked(path) => Event::Untracked { place, path },
             });
         }
     }

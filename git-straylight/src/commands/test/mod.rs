@@ -53,7 +53,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     }
     if report.built.is_empty() && report.failures.is_empty() {
         return Err(CommandError::missing("no tests among these targets")
-            .hint("`git straylight targets` lists what there is"));
+            .hint("`git straylight query --output kind //...` says what each target is"));
     }
     if args.json {
         ui::result(json(&report, &cases));

@@ -60,8 +60,8 @@ impl Origin {
 
     /// Returns how large the tree is.
     pub(super) fn extent(&self) -> String {
-        let size = self.bytes as f64 / 1e6;
-        format!("{}, {size:.1} MB", ui::count(self.files, "file"))
+        let size = ui::size(self.bytes);
+        format!("{}, {size}", ui::count(self.files, "file"))
     }
 }
 

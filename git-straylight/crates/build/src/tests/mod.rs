@@ -239,9 +239,12 @@ struct Warnings(Mutex<Vec<String>>);
 
 impl Observer for Warnings {
     fn event(&self, event: Event<'_>) {
-        if let Event::Warning { place, message } = event {
-            self.0.lock().unwrap().push(format!("{place}: {message}"));
-        }
+        let told = match event {
+            Event::Warning { place, message } => format!("{place}: {message}"),
+            Event::Untracked { place, path } => format!("{place}: `{path}` is not tracked"),
+            _ => return,
+        };
+        self.0.lock().unwrap().push(told);
     }
 }
 
