@@ -3,6 +3,8 @@
 use std::process::Command;
 
 use serde_json::Value;
+use straylight_exec::{InputTree, Node, TreeError, merkle};
+use straylight_odb::{ContentStore as _, Digest, LocalStore};
 
 use crate::support::{Repo, TestEnvironment, import, says};
 
@@ -82,19 +84,8 @@ fn clangd_compiles_each_file_as_a_build_does() {
         files.collect::<Vec<_>>(),
         expected.each_ref().map(|file| file.to_str().unwrap())
     );
-    for file in expected {
-        let checked = Command::new("clangd")
-            .arg(format!("--check={}", file.display()))
-            .current_dir(&repo.path)
-            .output()
-            .expect("clangd runs");
-        let told = String::from_utf8_lossy(&checked.stderr);
-        assert!(
-            checked.status.success() && told.contains("0 errors"),
-            "{told}"
-        );
-        assert!(told.contains("Compile command from CDB"), "{told}");
-    }
+    check(&repo, "it/answer.c");
+    check(&repo, "it/ask.c");
     // Once it is ignored nothing more is said; what did not change is not written.
     repo.write(".git/info/exclude", "compile_commands.json\n");
     let before = std::fs::metadata(repo.path.join("compile_commands.json")).unwrap();
@@ -104,6 +95,80 @@ fn clangd_compiles_each_file_as_a_build_does() {
     assert_eq!(before.modified().unwrap(), after.modified().unwrap());
     let told = repo.straylight(&["ide", "//it:header"]).success();
     assert_eq!(told.stdout, "compile_commands.json  0 commands\n");
+}
+
+#[test]
+fn a_compiler_that_this_machine_lacks_is_found_in_the_cache() {
+    let environment = TestEnvironment::new();
+    let repo = c_repository(&environment);
+    // Another gcc, as a teammate has it, and a header that only its tree has.
+    let store = LocalStore::open(environment.cache()).unwrap();
+    let pinned = String::from_utf8(repo.read("toolchains.dhall")).unwrap();
+    let list = repo.straylight(&["toolchain", "list", "--json"]).success();
+    let list: Value = serde_json::from_str(&list.stdout).unwrap();
+    let gcc = list.as_array().unwrap().iter();
+    let gcc = gcc.clone().find(|pin| pin["name"] == "gcc").unwrap();
+    let (sha256, size) = (
+        gcc["sha256"].as_str().unwrap(),
+        gcc["size"].as_u64().unwrap(),
+    );
+    let mut tree = InputTree::new();
+    let file = |text: &str, executable| Node::File {
+        digest: store.write(text.as_bytes()).unwrap(),
+        executable,
+    };
+    let cc = pinned.split("cc = \"/").nth(1).unwrap();
+    let cc = cc.split('"').next().unwrap();
+    let old = Digest::new(sha256.parse().unwrap(), size);
+    let walked = merkle::walk(&store, &old, &mut |path, node| match node {
+        Node::Directory { .. } => Ok::<_, TreeError>(()),
+        _ if path == cc => tree.insert(path, file("another gcc", true)),
+        node => tree.insert(path, node.clone()),
+    });
+    walked.unwrap();
+    tree.insert("usr/include/theirs.h", file("#define THEIRS 1\n", false))
+        .unwrap();
+    let theirs = tree.write(&store).unwrap();
+    let pinned = pinned
+        .replace(sha256, &theirs.sha256().to_string())
+        .replace(
+            &format!("size = {size}"),
+            &format!("size = {}", theirs.size()),
+        );
+    repo.write("toolchains.dhall", &pinned);
+    repo.write(
+        "it/ask.c",
+        "#include <stdio.h>\n#include <theirs.h>\nint main(void) { return puts(\"\") + THEIRS; }\n",
+    );
+    repo.straylight(&["ide", "//it:ask"]).success();
+    let commands = json(&repo, "compile_commands.json");
+    let commands = commands.as_array().unwrap();
+    let asks = |command: &&Value| command["file"].as_str().unwrap().ends_with("ask.c");
+    let arguments = &commands.iter().find(asks).unwrap()["arguments"];
+    let folder = environment
+        .cache()
+        .join("toolchains")
+        .join(theirs.sha256().to_string());
+    let folder = folder.join("tree");
+    assert_eq!(arguments[0], folder.join(cc).to_str().unwrap());
+    assert_eq!(arguments[1], format!("--sysroot={}", folder.display()));
+    check(&repo, "it/ask.c");
+}
+
+/// Lets clangd look at a file: it must find no mistake.
+#[track_caller]
+fn check(repo: &Repo<'_>, file: &str) {
+    let checked = Command::new("clangd")
+        .arg(format!("--check={}", repo.path.join(file).display()))
+        .current_dir(&repo.path)
+        .output()
+        .expect("clangd runs");
+    let told = String::from_utf8_lossy(&checked.stderr);
+    assert!(
+        checked.status.success() && told.contains("0 errors"),
+        "{told}"
+    );
+    assert!(told.contains("Compile command from CDB"), "{told}");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 use straylight_dice::Engine;
+use straylight_odb::Digest;
 
 use crate::analyse::Analysed;
 use crate::build::placed;
@@ -27,6 +28,8 @@ pub struct CompileCommand {
     pub file: String,
     /// The program, by its path in the toolchain, and its arguments.
     pub arguments: Vec<String>,
+    /// The toolchain, if it has one.
+    pub root: Option<Digest>,
 }
 
 /// A Rust crate.
@@ -140,6 +143,7 @@ fn commands(
         editing.commands.push(CompileCommand {
             file: shown.source,
             arguments: shown.program.arguments,
+            root: lower::root(&analysed.declared, action.root.as_ref())?,
         });
     }
     Ok(())

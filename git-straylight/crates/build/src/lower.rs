@@ -546,7 +546,10 @@ pub(crate) fn needs(declared: &Declared, requires: &[Coeffect]) -> BuildResult<G
         .map_err(|error| declared.malformed(declared.label.name(), error.to_string()))
 }
 
-fn root(declared: &Declared, artifact: Option<&Artifact>) -> BuildResult<Option<Digest>> {
+pub(crate) fn root(
+    declared: &Declared,
+    artifact: Option<&Artifact>,
+) -> BuildResult<Option<Digest>> {
     artifact
         .map(|artifact| {
             let sha256 = (artifact.sha256.parse())

@@ -39,5 +39,5 @@ pub use lazy::LazyExecutor;
 pub use merkle::{InputTree, Node, TreeError};
 pub use namespace::{NamespaceExecutor, helper_main_if_requested};
 pub use none::PlainExecutor;
-pub use toolchains::remove_toolchain;
+pub use toolchains::{lay_out_toolchain, remove_toolchain};
 pub use trace::Trace;

@@ -75,6 +75,16 @@ pub(crate) fn materialize(store: &LocalStore, root: &Digest) -> Result<Toolchain
     })
 }
 
+/// Returns the folder in the cache where the tree `root` lies, whole: it is put there
+/// if it is not. It may go with the next collection of the cache.
+///
+/// # Errors
+/// [`ExecError::MissingBlob`] when the store has not all of it.
+pub fn lay_out_toolchain(store: &LocalStore, root: &Digest) -> Result<PathBuf, ExecError> {
+    let toolchain = materialize(store, root)?;
+    Ok(store.root().join(toolchain.in_cache))
+}
+
 /// Removes the tree `root` from where it is laid out, unless an executor uses
 /// it. Returns whether it was removed. The next executor lays it out again, if
 /// the store has all of it.

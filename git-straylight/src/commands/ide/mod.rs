@@ -1,5 +1,7 @@
 //! `git straylight ide`.
 
+mod compilers;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
@@ -13,6 +15,7 @@ use super::{conclude, write_file};
 use crate::error::{CommandError, Result};
 use crate::setup::{HowArgs, Setup, Workspace};
 use crate::ui;
+use compilers::Compilers;
 
 const COMPILE_COMMANDS: &str = "compile_commands.json";
 const RUST_PROJECT: &str = "rust-project.json";
@@ -48,7 +51,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
             COMPILE_COMMANDS,
             commands,
             "command",
-            compile_commands(&root, &editing),
+            compile_commands(&root, &editing, &mut Compilers::new(&workspace.store))?,
         ),
         (RUST_PROJECT, crates, "crate", rust_project(&root, &editing)),
     ] {
@@ -61,7 +64,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         }
     }
     if written.is_empty() {
-        ui::message("nothing to tell: these targets compile no C and no Rust");
+        ui::message("nothing to tell: no rule of these targets says what it compiles");
+        ui::message(
+            "hint: `rules/c` and `rules/rust` do, in the release that `git straylight dhall library` names",
+        );
     }
     hide(&root, &written);
     build_generators(&setup, &materializer, editing.generators)
@@ -102,13 +108,26 @@ fn hide(root: &Path, written: &[&str]) {
 }
 
 /// In the format that clang's tools read.
-fn compile_commands(root: &Path, editing: &Editing) -> Value {
+fn compile_commands(
+    root: &Path,
+    editing: &Editing,
+    compilers: &mut Compilers<'_>,
+) -> Result<Value> {
     let entry = |command: &CompileCommand| {
-        json!({
+        let mut arguments = command.arguments.clone();
+        if let (Some(toolchain), Some(program)) = (&command.root, arguments.first_mut())
+            && let Some(folder) = compilers.folder(toolchain, program)?
+        {
+            // Its headers are not where those of this machine are.
+            let below = program.trim_start_matches('/');
+            *program = folder.join(below).to_string_lossy().into_owned();
+            arguments.insert(1, format!("--sysroot={}", folder.display()));
+        }
+        Ok(json!({
             "directory": root,
             "file": command.file,
-            "arguments": command.arguments,
-        })
+            "arguments": arguments,
+        }))
     };
     editing.commands.iter().map(entry).collect()
 }
