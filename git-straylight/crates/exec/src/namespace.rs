@@ -4,7 +4,9 @@
 //! its outputs there, writable; the toolchain's tree as the root file system,
 //! read-only; an empty `/tmp`; five devices; a read-only `/proc` of its own.
 //! It has no network, not even a loopback interface that is up, no capability,
-//! no way to gain one, and no open file but its three streams. It is user
+//! no way to gain one, and no open file but its three streams. Where the kernel can,
+//! it refuses system calls that no build has a use for (`filter.rs`), and writing
+//! anywhere else a second time (`landlock.rs`); the trace says whether it could. It is user
 //! 1000 on the host `straylight`, whoever runs the executor.
 //!
 //! The sandboxes are made by a helper process (`helper.rs`), because a process
@@ -16,11 +18,14 @@
 
 mod client;
 mod enter;
+mod filter;
 mod helper;
+mod landlock;
 mod protocol;
 mod sandbox;
 mod sys;
 mod unavailable;
+mod walls;
 
 use std::collections::HashMap;
 use std::os::fd::AsFd as _;
@@ -44,6 +49,7 @@ pub use enter::enter;
 
 use client::{End, Helper, Run};
 use protocol::Spec;
+use walls::Walls;
 
 /// Becomes the sandbox helper, and does not return, if that is what this
 /// process was started for.
@@ -71,6 +77,7 @@ pub struct NamespaceExecutor {
     program: PathBuf,
     // Dropped before the session: no sandbox is left when its folder goes.
     helper: Mutex<Option<Helper>>,
+    walls: Walls,
     toolchains: Mutex<HashMap<Digest, Arc<Mutex<Option<Toolchain>>>>>,
     session: Session,
     keeper: Option<Keeper>,
@@ -98,6 +105,7 @@ impl NamespaceExecutor {
         Ok(Self {
             store,
             program,
+            walls: helper.walls(),
             helper: Mutex::new(Some(helper)),
             toolchains: Mutex::default(),
             session,
@@ -202,7 +210,7 @@ impl Executor for NamespaceExecutor {
             name: "straylight-namespace",
             version: env!("CARGO_PKG_VERSION"),
             isolation: Isolation::Namespaces,
-            enforced: &["filesystem", "network", "devices", "processes"],
+            enforced: self.walls.enforced(),
         }
     }
 }

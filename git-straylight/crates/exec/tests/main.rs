@@ -13,3 +13,4 @@ mod remote;
 mod sandbox;
 mod staging;
 mod support;
+mod walls;

@@ -14,6 +14,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::protocol::{Done, Failure, HELPER_ARGUMENT, Hello, Report, Spec, receive, send};
 use super::unavailable::explain;
+use super::walls::Walls;
 use crate::cancellation::Cancellation;
 use crate::capped::Stream;
 use crate::early::Watch;
@@ -24,6 +25,7 @@ use crate::error::ExecError;
 pub(super) struct Helper {
     control: Option<OwnedFd>,
     process: Child,
+    walls: Walls,
 }
 
 /// What came of one sandbox.
@@ -64,9 +66,10 @@ impl Helper {
             .and_then(|packet| packet.ok_or_else(|| io::ErrorKind::UnexpectedEof.into()))
             .and_then(|(bytes, _)| minicbor::decode(&bytes).map_err(io::Error::other));
         match hello {
-            Ok(Hello::Ready) => Ok(Self {
+            Ok(Hello::Ready(walls)) => Ok(Self {
                 control: Some(control),
                 process,
+                walls,
             }),
             Ok(Hello::Failed(failure)) => {
                 // It ends by itself.
@@ -79,6 +82,11 @@ impl Helper {
                 Err(ExecError::sandbox("start its helper")(error))
             }
         }
+    }
+
+    /// Returns what sandboxes have besides namespaces.
+    pub(super) const fn walls(&self) -> Walls {
+        self.walls
     }
 
     /// Starts a sandbox.

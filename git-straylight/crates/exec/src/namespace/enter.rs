@@ -169,7 +169,7 @@ impl Terminal {
 
 fn become_command(spec: &Spec) -> io::Error {
     let environment = spec.environment.iter().map(|(name, value)| (name, value));
-    match sandbox::renounce() {
+    match sandbox::renounce(spec) {
         Ok(()) => Command::new(&spec.arguments[0])
             .args(&spec.arguments[1..])
             .env_clear()

@@ -30,6 +30,7 @@ use rustix::thread::{
 use super::protocol::{Failure, Hello, Report, receive, send_message};
 use super::sandbox::{self, Ends, Step, attach, clone_tree, during, new_mount};
 use super::sys::{self, Copied};
+use super::walls::Walls;
 
 /// The devices that a sandbox has.
 const DEVICES: [&str; 5] = ["full", "null", "random", "urandom", "zero"];
@@ -81,11 +82,11 @@ pub(super) fn main(control: &OwnedFd, cache: &Path) -> ! {
         std::process::exit(1)
     };
     let hello = match enter_namespaces(cache) {
-        Ok(()) => Hello::Ready,
+        Ok(()) => Hello::Ready(Walls::find()),
         Err(failure) => Hello::Failed(failure),
     };
     let sent = send_message(control.as_fd(), &hello);
-    if matches!(hello, Hello::Ready) && sent.is_ok() {
+    if matches!(hello, Hello::Ready(_)) && sent.is_ok() {
         serve(control);
     }
     // The lock is held until here, and by each sandbox's first process.

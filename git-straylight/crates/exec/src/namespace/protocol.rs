@@ -19,6 +19,8 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
 };
 
+use super::walls::Walls;
+
 /// The helper's first argument.
 pub(super) const HELPER_ARGUMENT: &str = "--straylight-sandbox-helper";
 
@@ -50,7 +52,7 @@ pub(super) struct Spec {
 #[derive(Debug, Encode, Decode)]
 pub(super) enum Hello {
     #[n(0)]
-    Ready,
+    Ready(#[n(0)] Walls),
     #[n(1)]
     Failed(#[n(0)] Failure),
 }

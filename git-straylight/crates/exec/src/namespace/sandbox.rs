@@ -28,6 +28,7 @@ use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
 
 use super::protocol::{Done, Failure, Report, Spec, send_message};
 use super::sys::{self, Copied};
+use super::walls::Walls;
 
 /// What a packet brought for one sandbox.
 pub(super) struct Ends {
@@ -224,7 +225,7 @@ pub(super) fn attach(mount: &OwnedFd, target: &str) -> Step<()> {
 
 /// Gives up everything that the command must not have, and becomes it.
 fn become_command(spec: &Spec, ends: &Ends) -> io::Error {
-    match prepare_process(ends) {
+    match prepare_process(spec, ends) {
         Ok(()) => {
             let Some((program, arguments)) = spec.arguments.split_first() else {
                 return io::ErrorKind::InvalidInput.into();
@@ -241,22 +242,24 @@ fn become_command(spec: &Spec, ends: &Ends) -> io::Error {
 }
 
 /// What the helper has not done for all commands already.
-fn prepare_process(ends: &Ends) -> io::Result<()> {
+fn prepare_process(spec: &Spec, ends: &Ends) -> io::Result<()> {
     setsid()?;
     rustix::stdio::dup2_stdout(&ends.stdout)?;
     rustix::stdio::dup2_stderr(&ends.stderr)?;
-    renounce()
+    renounce(spec)
 }
 
-/// Keeps nothing but the three streams: no capability, no open file.
-pub(super) fn renounce() -> io::Result<()> {
+/// Keeps nothing but the three streams: no capability, no open file, no way to any
+/// but the sandbox's own files, no system call that a build has no use for.
+pub(super) fn renounce(spec: &Spec) -> io::Result<()> {
     sys::close_on_exec_from(3)?;
     let none = CapabilitySets {
         effective: CapabilitySet::empty(),
         permitted: CapabilitySet::empty(),
         inheritable: CapabilitySet::empty(),
     };
-    Ok(set_capabilities(None, none)?)
+    set_capabilities(None, none)?;
+    Walls::find().raise(&spec.writable)
 }
 
 /// Says on the command's standard error why it could not be run, and ends as a

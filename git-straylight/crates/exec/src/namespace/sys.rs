@@ -191,6 +191,107 @@ pub(super) fn children_usage() -> ChildrenUsage {
     }
 }
 
+/// Returns whether the kernel filters system calls.
+pub(super) fn has_filters() -> bool {
+    let answer = libc::SECCOMP_RET_ERRNO;
+    // SAFETY: the kernel reads one number.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_seccomp,
+            libc::SECCOMP_GET_ACTION_AVAIL,
+            0,
+            &raw const answer,
+        )
+    };
+    result == 0
+}
+
+/// Has the kernel run `program` on every system call of this process, and of all
+/// that it starts.
+pub(super) fn filter_calls(program: &[libc::sock_filter]) -> io::Result<()> {
+    let program = libc::sock_fprog {
+        len: u16::try_from(program.len()).map_err(io::Error::other)?,
+        filter: program.as_ptr().cast_mut(),
+    };
+    // SAFETY: the kernel copies `len` instructions and changes none.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_seccomp,
+            libc::SECCOMP_SET_MODE_FILTER,
+            libc::SECCOMP_FILTER_FLAG_SPEC_ALLOW,
+            &raw const program,
+        )
+    };
+    check(libc::c_int::try_from(result).unwrap_or(-1))
+}
+
+/// Returns the version of Landlock; 0 if the kernel has none, or has it turned off.
+pub(super) fn landlock_version() -> u32 {
+    const VERSION: libc::c_uint = 1;
+    // SAFETY: with this flag there is no structure.
+    let version = unsafe {
+        libc::syscall(
+            libc::SYS_landlock_create_ruleset,
+            std::ptr::null::<u8>(),
+            0,
+            VERSION,
+        )
+    };
+    u32::try_from(version).unwrap_or(0)
+}
+
+/// Makes a set of rules about these rights; what no rule allows is refused.
+pub(super) fn landlock_ruleset(rights: u64, scopes: u64) -> io::Result<OwnedFd> {
+    // The kernel's `struct landlock_ruleset_attr`: files, network, scopes.
+    let attributes = [rights, 0, scopes];
+    // An older kernel knows fewer fields.
+    let fields = if scopes == 0 { 1 } else { 3 };
+    // SAFETY: the kernel reads as many bytes as it is told.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_landlock_create_ruleset,
+            attributes.as_ptr(),
+            size_of::<u64>() * fields,
+            0,
+        )
+    };
+    let fd = libc::c_int::try_from(result).unwrap_or(-1);
+    check(fd)?;
+    // SAFETY: the kernel has just opened it for us alone.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Allows rights in a folder and below it.
+pub(super) fn landlock_allow(
+    rules: BorrowedFd<'_>,
+    folder: BorrowedFd<'_>,
+    rights: u64,
+) -> io::Result<()> {
+    const PATH_BENEATH: libc::c_int = 1;
+    // The kernel's `struct landlock_path_beneath_attr`, which is packed.
+    let mut rule = [0_u8; 12];
+    rule[..8].copy_from_slice(&rights.to_ne_bytes());
+    rule[8..].copy_from_slice(&folder.as_raw_fd().to_ne_bytes());
+    // SAFETY: the kernel reads the twelve bytes.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_landlock_add_rule,
+            rules.as_raw_fd(),
+            PATH_BENEATH,
+            rule.as_ptr(),
+            0,
+        )
+    };
+    check(libc::c_int::try_from(result).unwrap_or(-1))
+}
+
+/// Keeps this process, and all that it starts, to the rules.
+pub(super) fn landlock_restrict(rules: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: two numbers.
+    let result = unsafe { libc::syscall(libc::SYS_landlock_restrict_self, rules.as_raw_fd(), 0) };
+    check(libc::c_int::try_from(result).unwrap_or(-1))
+}
+
 fn check(result: libc::c_int) -> io::Result<()> {
     if result == -1 {
         Err(io::Error::last_os_error())
