@@ -27,6 +27,7 @@ mod rust;
 mod sandbox;
 mod srcs;
 mod status;
+mod tally;
 mod tamper;
 mod tests;
 mod toolchain;

@@ -25,7 +25,9 @@ let Sources =
       {- What all Rust rules take. `name` is the target's, `crate` the crate's
          if it is another. `srcs`: files of the package; `generated_srcs`: made
          by other targets, or pinned. `version` distinguishes crates of one
-         name. `env`: what `env!` sees. `flags` are for this crate only.
+         name. `cfgs`: what `cfg` sees besides features, such as what a build
+         script would say. `env`: what `env!` sees. `flags` are for this crate
+         only. `cap_lints`: nothing is said about code that others wrote.
       -}
       { name : Text
       , crate : Optional Text
@@ -35,6 +37,8 @@ let Sources =
       , srcs : List Text
       , generated_srcs : List Source
       , features : List Text
+      , cfgs : List Text
+      , cap_lints : Bool
       , deps : List Text
       , flags : List Flag
       , env : Dice.Environment
@@ -47,6 +51,8 @@ let defaults =
       , edition = Edition.E2024
       , generated_srcs = [] : List Source
       , features = [] : List Text
+      , cfgs = [] : List Text
+      , cap_lints = False
       , deps = [] : List Text
       , flags = [] : List Flag
       , env = [] : Dice.Environment
@@ -168,6 +174,15 @@ let warnings =
           (λ(flag : Text) → "untyped flag `${flag}`")
           (Toolchains.raw_flags (self.toolchain.flags # self.flags))
 
+let all_cfgs =
+      λ(self : Sources) →
+          map
+            Text
+            Text
+            (λ(feature : Text) → "feature=${Text/show feature}")
+            self.features
+        # self.cfgs
+
 let compile =
       {- One run of rustc: what it makes, and its arguments for that. -}
       λ(self : Sources) →
@@ -195,11 +210,11 @@ let compile =
                     mode
                 )
             # literals
-                ( map
-                    Text
-                    Text
-                    (λ(feature : Text) → "--cfg=feature=${Text/show feature}")
-                    self.features
+                (map Text Text (λ(cfg : Text) → "--cfg=${cfg}") (all_cfgs self))
+            # literals
+                ( if    self.cap_lints
+                  then  [ "--cap-lints=allow" ]
+                  else  [] : List Text
                 )
             # literals
                 (Toolchains.rustc_flags (self.toolchain.flags # self.flags))
@@ -248,12 +263,7 @@ let target =
                       , name = crate_name self
                       , root = Source.File root
                       , edition = show_edition self.edition
-                      , cfg =
-                          map
-                            Text
-                            Text
-                            (λ(feature : Text) → "feature=${Text/show feature}")
-                            self.features
+                      , cfg = all_cfgs self
                       , env = self.env
                       }
               }
@@ -328,6 +338,17 @@ let proc_macro
                     }
         }
 
+let root =
+      {- The tree in which programs run that a toolchain makes, such as build
+         scripts.
+      -}
+      λ(toolchain : Toolchains.Toolchain) →
+        merge
+          { None = None Dice.Artifact
+          , Some = λ(rust : Toolchains.Rust) → Some rust.artifact
+          }
+          (Toolchains.rust_compiler toolchain.compiler)
+
 let executable = λ(self : Sources) → Argument.Pieces [ Piece.Out self.name ]
 
 let binary
@@ -366,13 +387,7 @@ let test
                     , data = self.data
                     , test = Some Dice.Test::{
                       , arguments = [ executable sources ] # self.args
-                      , root =
-                          merge
-                            { None = None Dice.Artifact
-                            , Some =
-                                λ(rust : Toolchains.Rust) → Some rust.artifact
-                            }
-                            (Toolchains.rust_compiler self.toolchain.compiler)
+                      , root = root self.toolchain
                       , timeout_seconds = self.timeout_seconds
                       }
                     }
@@ -390,6 +405,7 @@ in  { Edition
     , Codegen = Toolchains.Codegen
     , Link = Toolchains.Link
     , Warn = Toolchains.Warn
+    , root
     , library
     , binary
     , proc_macro

@@ -149,4 +149,11 @@ const RELEASED: &[Released] = &[
             "../../released/687fdaad32e5407da9711d470a5b3d0be4c174ecd06eeb5db940454b6540823d.dhallb"
         ),
     },
+    Released {
+        url: "https://straylight.cx/rules/rust/v1.dhall",
+        sha256: "b67ce1762d3be193de9dc4fa149e2b53debca8c432b056072280ba652c169284",
+        bytes: include_bytes!(
+            "../../released/b67ce1762d3be193de9dc4fa149e2b53debca8c432b056072280ba652c169284.dhallb"
+        ),
+    },
 ];
