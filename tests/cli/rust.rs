@@ -104,6 +104,26 @@ fn a_crate_sees_its_own_sources_and_dependencies_only() {
 }
 
 #[test]
+fn a_machine_that_the_toolchain_knows_nothing_of_is_refused() {
+    let environment = TestEnvironment::new();
+    let repo = crates(&environment, "repo");
+    let other = [
+        "build",
+        "//shapes:shape",
+        "--target",
+        "riscv64-unknown-linux-gnu",
+    ];
+    let run = repo.straylight(&other).code(2);
+    says(
+        &run.stderr,
+        &[
+            "its toolchain makes programs for",
+            "and not for `riscv64-unknown-linux-gnu`",
+        ],
+    );
+}
+
+#[test]
 fn a_toolchain_without_a_rust_compiler_is_refused() {
     let environment = TestEnvironment::new();
     let repo = crates(&environment, "repo");

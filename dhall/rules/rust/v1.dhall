@@ -26,7 +26,8 @@ let Sources =
          if it is another. `srcs`: files of the package; `generated_srcs`: made
          by other targets, or pinned. `version` distinguishes crates of one
          name. `cfgs`: what `cfg` sees besides features, such as what a build
-         script would say. `env`: what `env!` sees. `flags` are for this crate
+         script would say. `aliases`: dependencies that the crate knows by other
+         names; they are among `deps` as well. `env`: what `env!` sees. `flags` are for this crate
          only. `cap_lints`: nothing is said about code that others wrote.
       -}
       { name : Text
@@ -40,6 +41,7 @@ let Sources =
       , cfgs : List Text
       , cap_lints : Bool
       , deps : List Text
+      , aliases : List { name : Text, crate : Source }
       , flags : List Flag
       , env : Dice.Environment
       , platforms : List Targets.Triple
@@ -54,6 +56,7 @@ let defaults =
       , cfgs = [] : List Text
       , cap_lints = False
       , deps = [] : List Text
+      , aliases = [] : List { name : Text, crate : Source }
       , flags = [] : List Flag
       , env = [] : Dice.Environment
       , platforms = [] : List Targets.Triple
@@ -152,19 +155,29 @@ let linked =
 
 let problems =
       λ(self : Sources) →
-          Toolchains.conflicts (self.toolchain.flags # self.flags)
-        # ( if    Natural/isZero (List/length Text self.srcs)
-            then  [ "it has no sources: the first of `srcs` is the root of the crate"
+      λ(configuration : Dice.Configuration) →
+        let made = Targets.show_triple self.toolchain.target
+
+        let asked = Targets.show_triple configuration.target
+
+        in    Toolchains.conflicts (self.toolchain.flags # self.flags)
+            # ( if    Natural/isZero (List/length Text self.srcs)
+                then  [ "it has no sources: the first of `srcs` is the root of the crate"
+                      ]
+                else  [] : List Text
+              )
+            # merge
+                { None =
+                  [ "its toolchain has no Rust compiler: `git straylight toolchain capture rustc` makes one"
                   ]
-            else  [] : List Text
-          )
-        # merge
-            { None =
-              [ "its toolchain has no Rust compiler: `git straylight toolchain capture rustc` makes one"
-              ]
-            , Some = λ(_ : Toolchains.Rust) → [] : List Text
-            }
-            (Toolchains.rust_compiler self.toolchain.compiler)
+                , Some = λ(_ : Toolchains.Rust) → [] : List Text
+                }
+                (Toolchains.rust_compiler self.toolchain.compiler)
+            # ( if    Targets.equal self.toolchain.target configuration.target
+                then  [] : List Text
+                else  [ "its toolchain makes programs for `${made}`, and not for `${asked}`"
+                      ]
+              )
 
 let warnings =
       λ(self : Sources) →
@@ -220,6 +233,16 @@ let compile =
                 (Toolchains.rustc_flags (self.toolchain.flags # self.flags))
             # own
             # dependencies
+            # map
+                { name : Text, crate : Source }
+                Argument
+                ( λ(alias : { name : Text, crate : Source }) →
+                    Argument.Pieces
+                      [ Piece.Literal "--extern=${alias.name}="
+                      , Piece.Source alias.crate
+                      ]
+                )
+                self.aliases
             # merge
                 { None = [] : List Argument
                 , Some =
@@ -237,7 +260,7 @@ let target =
       {- What the rules have in common. -}
       λ(self : Sources) →
       λ(kind : Text) →
-      λ(mode : Dice.Mode) →
+      λ(configuration : Dice.Configuration) →
       λ(output : Text) →
       λ(own : List Argument) →
         Dice.Target::{
@@ -249,7 +272,7 @@ let target =
               { None = [] : List Dice.Action.Type
               , Some =
                   λ(rust : Toolchains.Rust) →
-                    [ compile self mode rust output own ]
+                    [ compile self configuration.mode rust output own ]
               }
               (Toolchains.rust_compiler self.toolchain.compiler)
         , outputs = [ { name = output, path = output } ]
@@ -269,7 +292,7 @@ let target =
               }
               (List/head Text self.srcs)
         , warnings = warnings self
-        , problems = problems self
+        , problems = problems self configuration
         }
 
 let handed_on =
@@ -299,7 +322,7 @@ let library
               in    target
                       self
                       "rust_library"
-                      configuration.mode
+                      configuration
                       output
                       [ Dice.literal "--crate-type=rlib" ]
                   ⫽ { sets = handed_on self output }
@@ -319,7 +342,7 @@ let proc_macro
                     target
                       self
                       "rust_proc_macro"
-                      configuration.mode
+                      configuration
                       output
                       ( literals
                           [ "--crate-type=proc-macro", "--extern=proc_macro" ]
@@ -361,7 +384,7 @@ let binary
                 target
                   self
                   "rust_binary"
-                  configuration.mode
+                  configuration
                   self.name
                   ([ Dice.literal "--crate-type=bin" ] # linked)
               ⫽ { run = Some { arguments = [ executable self ] } }
@@ -379,7 +402,7 @@ let test
                     target
                       sources
                       "rust_test"
-                      configuration.mode
+                      configuration
                       self.name
                       ([ Dice.literal "--test" ] # linked)
                   ⫽ { run = Some

@@ -156,4 +156,11 @@ const RELEASED: &[Released] = &[
             "../../released/b67ce1762d3be193de9dc4fa149e2b53debca8c432b056072280ba652c169284.dhallb"
         ),
     },
+    Released {
+        url: "https://straylight.cx/rules/rust/v1.dhall",
+        sha256: "c0c00d0c7391771173addd12748794c0a19cb263f056764ea06f87664ba295fc",
+        bytes: include_bytes!(
+            "../../released/c0c00d0c7391771173addd12748794c0a19cb263f056764ea06f87664ba295fc.dhallb"
+        ),
+    },
 ];

@@ -1,7 +1,7 @@
-//! Real input: a Rust program and the 24 crates below it, as the registry has them.
-//! Two are procedural macros; two include code that their build scripts write.
+//! Real input: Rust programs and the crates below them, as the registry has them. Some
+//! are procedural macros; some include code that their build scripts write.
 
-use crate::support::{TestEnvironment, says};
+use crate::support::{TestEnvironment, import, says};
 
 const RECORDS: &str = r#"{"level":"warn"}
 {"level":"error","times":3}
@@ -12,7 +12,7 @@ const RECORDS: &str = r#"{"level":"warn"}
 #[test]
 fn a_program_of_many_crates_is_built_and_works() {
     let environment = TestEnvironment::new();
-    let repo = environment.fixture("tally", "tally");
+    let repo = environment.fixture("rust", "crates");
     let build = ["build", "//tally", "--mode", "debug", "-v"];
     let built = repo.straylight(&build).success();
     // The crates, the program, two build scripts, and what these make.
@@ -49,4 +49,28 @@ fn a_program_of_many_crates_is_built_and_works() {
     says(&built.stderr, &["1 action run"]);
     let counted = tally(&["--least", "3", records]).success();
     assert_eq!(counted.stdout, "tally: {\"levels\":{\"error\":3}}\n");
+}
+
+/// This project's evaluator of Dhall, built by this project.
+#[test]
+fn the_evaluator_builds_itself() {
+    let environment = TestEnvironment::new();
+    let repo = environment.fixture("rust", "crates");
+    repo.straylight(&["build", "//evaluate", "--mode", "debug"])
+        .success();
+    let evaluate = |text: &str| {
+        let file = environment.root().join("program.dhall");
+        std::fs::write(&file, text).unwrap();
+        let file = file.to_str().unwrap();
+        repo.run("straylight-out/evaluate/evaluate/evaluate", &[file])
+    };
+    // With the library that is embedded in it, whose hash this program knows.
+    let targets = import("targets/v1.dhall");
+    let program = format!(
+        "let Targets = {targets}\nin  {{ two = 1 + 1, same = Targets.equal Targets.x86_64_linux Targets.x86_64_linux }}\n"
+    );
+    let told = evaluate(&program).success();
+    assert_eq!(told.stdout, "{ same = True, two = 2 }\n");
+    let told = evaluate("1 + True\n").code(1).stderr;
+    says(&told, &["program.dhall:1:5", "True"]);
 }
