@@ -159,12 +159,12 @@ impl Workspace {
 
     /// Returns a builder that runs nothing, and knows what builds of the work
     /// tree know. Its graph must not be saved: it is the last build's.
-    pub(crate) fn explainer(&self, how: &HowArgs) -> Result<Builder> {
+    pub(crate) fn explainer(&self, which: &WhichArgs) -> Result<Builder> {
         let tree = self.work_tree(&self.state())?;
         let claims = Arc::new(LocalClaims(Arc::clone(&self.store)));
-        let isolation = how.isolation_name();
+        let isolation = which.isolation_name();
         let belief = Arc::new(SameIsolation(isolation.to_owned()));
-        let builder = self.replayer(tree, claims, belief, how.options())?;
+        let builder = self.replayer(tree, claims, belief, which.options())?;
         Ok(builder.with_graph(graph_file(self, isolation)))
     }
 
@@ -220,25 +220,32 @@ impl From<HowArgs> for BuildArgs {
     }
 }
 
-/// How commands of a build are run.
+/// Which build is meant: what its results are told apart by.
 #[derive(Args, Clone, Debug)]
-pub(crate) struct HowArgs {
+pub(crate) struct WhichArgs {
     /// Build for this machine instead of each target's own.
     #[arg(long, value_name = "TRIPLE")]
     target: Option<Triple>,
     /// How programs are made.
     #[arg(long, value_enum, default_value_t = ModeArg::Release)]
     mode: ModeArg,
+    /// How commands are kept from what they do not declare. Results that were
+    /// made with `none` are used only with `none`.
+    #[arg(long, value_enum, default_value_t = Isolation::Namespaces)]
+    isolation: Isolation,
+}
+
+/// How commands of a build are run.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct HowArgs {
+    #[command(flatten)]
+    which: WhichArgs,
     /// How many commands run at once [default: the number of processors].
     #[arg(short, long, value_name = "N")]
     jobs: Option<std::num::NonZeroUsize>,
     /// Go on with what does not depend on a failure.
     #[arg(short, long)]
     keep_going: bool,
-    /// How commands are kept from what they do not declare. Results that were
-    /// made with `none` are used only with `none`.
-    #[arg(long, value_enum, default_value_t = Isolation::Namespaces)]
-    isolation: Isolation,
     /// Keep the sandboxes of commands that fail, and say how to enter them.
     #[arg(long)]
     sandbox_debug: bool,
@@ -425,18 +432,15 @@ fn graph_file(workspace: &Workspace, isolation: &str) -> GraphFile {
     }
 }
 
-impl HowArgs {
-    pub(crate) fn options(&self) -> Options {
-        let native = Options::native();
+impl WhichArgs {
+    fn options(&self) -> Options {
         Options {
-            jobs: self.jobs.map_or(native.jobs, usize::from),
-            keep_going: self.keep_going,
-            reruns_tests: self.reruns_tests,
             target: self.target,
             mode: match self.mode {
                 ModeArg::Debug => Mode::debug,
                 ModeArg::Release => Mode::release,
             },
+            ..Options::native()
         }
     }
 
@@ -447,11 +451,28 @@ impl HowArgs {
             Isolation::None => straylight_exec::Isolation::None.as_str(),
         }
     }
+}
+
+impl HowArgs {
+    pub(crate) fn options(&self) -> Options {
+        let options = self.which.options();
+        Options {
+            jobs: self.jobs.map_or(options.jobs, usize::from),
+            keep_going: self.keep_going,
+            reruns_tests: self.reruns_tests,
+            ..options
+        }
+    }
+
+    /// Returns the name that builder ids carry.
+    pub(crate) fn isolation_name(&self) -> &'static str {
+        self.which.isolation_name()
+    }
 
     fn executor(&self, workspace: &Workspace) -> LazyExecutor {
         let store = Arc::clone(&workspace.store);
         let keeps = self.sandbox_debug.then(|| workspace.id());
-        let isolation = self.isolation;
+        let isolation = self.which.isolation;
         LazyExecutor::new(move || {
             let store = Arc::clone(&store);
             Ok(match isolation {

@@ -70,6 +70,11 @@ pub(crate) fn warning(line: impl fmt::Display) {
     message(format_args!("{WARNING}warning{WARNING:#}: {line}"));
 }
 
+/// Writes what may help.
+pub(crate) fn hint(line: impl fmt::Display) {
+    message(format_args!("{HINT}hint{HINT:#}: {line}"));
+}
+
 /// Returns `text` in a style.
 pub(crate) fn styled(style: Style, text: impl fmt::Display) -> String {
     format!("{style}{text}{style:#}")
@@ -98,7 +103,7 @@ pub(crate) fn message_of(error: &CommandError) {
         message(detail.trim_end());
     }
     for hint in &error.hints {
-        message(format_args!("{HINT}hint{HINT:#}: {hint}"));
+        self::hint(hint);
     }
 }
 

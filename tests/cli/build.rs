@@ -160,6 +160,32 @@ fn an_undeclared_header_is_not_there() {
 }
 
 #[test]
+fn a_command_that_fails_may_lack_what_is_in_no_list() {
+    let environment = TestEnvironment::new();
+    let repo = hello(&environment);
+    let hint = "hint: `hello/more.c` is in no list; `git straylight srcs` proposes it";
+    repo.write(
+        "hello/hello.c",
+        "int more(void);\nint main(void) { return more(); }\n",
+    );
+    let run = repo.straylight(&["build", "//hello"]).code(1);
+    assert!(!run.stderr.contains("hint"), "{}", run.stderr);
+    repo.write("hello/more.c", "int more(void) { return 0; }\n");
+    let run = repo.straylight(&["build", "//hello"]).code(1);
+    let told: Vec<&str> = run.stderr.lines().rev().collect();
+    assert_eq!(told[1], hint, "{}", run.stderr);
+    repo.straylight(&["srcs", "--yes"]).success();
+    repo.straylight(&["build", "//hello"]).success();
+    // What is built of a commit has nothing to do with the work tree.
+    repo.git(["add", "hello/hello.c"]);
+    repo.git(["commit", "-q", "-m", "half"]);
+    let run = repo
+        .straylight(&["build", "//hello", "--at", "HEAD"])
+        .code(1);
+    assert!(!run.stderr.contains("no list"), "{}", run.stderr);
+}
+
+#[test]
 fn a_program_runs_with_arguments_from_files() {
     let environment = TestEnvironment::new();
     let repo = package(

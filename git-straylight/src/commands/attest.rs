@@ -70,7 +70,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     )?;
     let labels = setup.builder.select(&references)?;
     let report = setup.builder.build(&labels, Wanted::Outputs, None);
-    let code = conclude(&setup, &report)?;
+    let code = conclude(&workspace, &setup, &report)?;
     if !report.failures.is_empty() || setup.services.cancellation.is_cancelled() {
         return Ok(code);
     }

@@ -34,7 +34,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let setup = Setup::new(&workspace, &args.build)?;
     let materializer = setup.materializer(&workspace)?;
     let report = setup.build(&references, Wanted::Outputs, Some(&materializer))?;
-    let code = conclude(&setup, &report)?;
+    let code = conclude(&workspace, &setup, &report)?;
     if args.json {
         ui::result(json(&report));
         return Ok(code);

@@ -34,7 +34,7 @@ use clap::Subcommand;
 use straylight_build::{BuildError, Report};
 
 use crate::error::{CommandError, Kind, Result};
-use crate::setup::Setup;
+use crate::setup::{Setup, Workspace};
 use crate::ui;
 
 /// What the program can do.
@@ -103,7 +103,7 @@ impl Command {
 }
 
 /// Ends a build: shows its failures and returns the exit code.
-pub(crate) fn conclude(setup: &Setup, report: &Report) -> Result<ExitCode> {
+pub(crate) fn conclude(workspace: &Workspace, setup: &Setup, report: &Report) -> Result<ExitCode> {
     setup.finish(report)?;
     if setup.services.cancellation.is_cancelled() {
         ui::message("interrupted");
@@ -115,6 +115,11 @@ pub(crate) fn conclude(setup: &Setup, report: &Report) -> Result<ExitCode> {
         ui::message_of(&error);
         // A broken environment says most, a failed command least.
         worst = worst.max(Some(error.kind));
+    }
+    if setup.commit.is_none()
+        && let Some(hint) = srcs::unlisted(workspace, &setup.builder, &report.failures)
+    {
+        ui::hint(hint);
     }
     Ok(worst.map_or(ExitCode::SUCCESS, |kind| ExitCode::from(kind as u8)))
 }

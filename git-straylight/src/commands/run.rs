@@ -40,7 +40,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let report = setup
         .builder
         .build(&labels, Wanted::Programs, Some(&materializer));
-    let code = conclude(&setup, &report)?;
+    let code = conclude(&workspace, &setup, &report)?;
     let Some(built) = report.built.first() else {
         return Ok(code);
     };

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use straylight_build::why::{Cause, Explanation, Fate, FileChange, StepNews};
 
 use crate::error::Result;
-use crate::setup::{HowArgs, Workspace};
+use crate::setup::{WhichArgs, Workspace};
 use crate::ui;
 
 /// How many changed files of one step are shown.
@@ -23,7 +23,7 @@ pub(crate) struct Args {
     labels: Vec<String>,
     /// As in the build that is asked about.
     #[command(flatten)]
-    how: HowArgs,
+    which: WhichArgs,
     /// Print the result as JSON.
     #[arg(long)]
     json: bool,
@@ -32,7 +32,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let workspace = Workspace::open()?;
     let references = workspace.references(&args.labels)?;
-    let builder = workspace.explainer(&args.how)?;
+    let builder = workspace.explainer(&args.which)?;
     let labels = builder.select(&references)?;
     let explanation = builder.why(&labels)?;
     if args.json {

@@ -70,11 +70,12 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         );
     }
     hide(&root, &written);
-    build_generators(&setup, &materializer, editing.generators)
+    build_generators(&workspace, &setup, &materializer, editing.generators)
 }
 
 /// Builds what the files need that editors are told of.
 fn build_generators(
+    workspace: &Workspace,
     setup: &Setup,
     materializer: &Materializer,
     generators: BTreeSet<Label>,
@@ -83,7 +84,7 @@ fn build_generators(
     let report = setup
         .builder
         .build(&generators, Wanted::Outputs, Some(materializer));
-    conclude(setup, &report)
+    conclude(workspace, setup, &report)
 }
 
 /// Says how to keep git from listing what was written, unless it does not.
@@ -100,8 +101,8 @@ fn hide(root: &Path, written: &[&str]) {
     });
     let shown: Vec<&str> = shown.copied().collect();
     if !shown.is_empty() {
-        ui::message(format_args!(
-            "hint: `.gitignore`, or `.git/info/exclude`, should name {}",
+        ui::hint(format_args!(
+            "`.gitignore`, or `.git/info/exclude`, should name {}",
             shown.join(" and ")
         ));
     }

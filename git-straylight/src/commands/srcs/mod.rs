@@ -5,11 +5,12 @@ mod layout;
 pub(super) mod package;
 pub(super) mod proposal;
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io::{IsTerminal as _, Write as _};
 use std::process::{Command, ExitCode};
+use std::sync::Arc;
 
-use straylight_build::{Builder, Label, PackagePath, Reference};
+use straylight_build::{BuildError, Builder, Label, PackagePath, Reference};
 
 use crate::error::{CommandError, Kind, Result};
 use crate::setup::Workspace;
@@ -126,6 +127,40 @@ fn wanted(
         .collect();
     wanted.retain(|(path, only)| only.is_none() || !whole.contains(path));
     Ok(wanted)
+}
+
+/// Returns a hint at files that the targets of failed steps may lack: what is not
+/// listed is not there for a command.
+pub(super) fn unlisted(
+    workspace: &Workspace,
+    builder: &Builder,
+    failures: &[Arc<BuildError>],
+) -> Option<String> {
+    let failed = failures.iter().filter_map(|failure| match &**failure {
+        BuildError::Action(failure) if failure.step != "test" => Some(&failure.label),
+        _ => None,
+    });
+    let failed: BTreeSet<&Label> = failed.collect();
+    let packages: BTreeSet<&PackagePath> = failed.iter().map(|label| label.package()).collect();
+    let mut paths = Vec::new();
+    for package in packages {
+        // What cannot be looked at gives no hint.
+        let Ok(found) = Found::of(workspace, builder, package.clone(), None) else {
+            continue;
+        };
+        let changes = found.proposal.changes.iter();
+        let added = changes
+            .filter(|change| change.kind == proposal::Kind::Add && failed.contains(&change.label));
+        paths.extend(added.map(|change| package.join(&change.path)));
+    }
+    let (first, more) = paths.split_first()?;
+    Some(match more {
+        [] => format!("`{first}` is in no list; `git straylight srcs` proposes it"),
+        more => format!(
+            "`{first}` and {} are in no list; `git straylight srcs` proposes them",
+            ui::count(more.len(), "other file")
+        ),
+    })
 }
 
 fn show(package: &Found, unlisted: bool) {

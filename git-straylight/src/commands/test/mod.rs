@@ -46,7 +46,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     build.how.reruns_tests = args.no_cache;
     let setup = Setup::new(&workspace, &build)?;
     let report = setup.build(&references, Wanted::Tests, None)?;
-    let code = conclude(&setup, &report)?;
+    let code = conclude(&workspace, &setup, &report)?;
     let cases = cases(&report, &setup.progress);
     if let Some(file) = &args.junit {
         write_file(file, &junit::document(&cases))?;
