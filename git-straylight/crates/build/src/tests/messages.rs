@@ -168,7 +168,7 @@ fn warns_once_about_untracked_sources() {
     world.output("//p:x");
     let warnings = world.warnings.0.lock().unwrap().clone();
     assert_eq!(warnings.len(), 2, "{warnings:?}");
-    for message in ["`git add p/untracked.c`", "a raw flag"] {
+    for message in ["`p/untracked.c` is not tracked", "a raw flag"] {
         let told = warnings.iter().find(|warning| warning.contains(message));
         let told = told.unwrap_or_else(|| panic!("{warnings:?}"));
         assert!(told.starts_with("p/BUILD.dhall:9:"), "{told}");
