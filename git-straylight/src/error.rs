@@ -117,12 +117,10 @@ impl CommandError {
 
 impl From<StoreError> for CommandError {
     fn from(error: StoreError) -> Self {
-        let full = error.is_out_of_space();
-        let error = Self::environment(error);
-        if full {
-            return error.hint("the disk is full: nothing is lost; make room and run it again");
-        }
-        error
+        let cure = error.cure();
+        let mut result = Self::environment(error);
+        result.hints.extend(cure.map(str::to_owned));
+        result
     }
 }
 
@@ -333,10 +331,7 @@ fn exec_hints(error: &ExecError) -> Vec<String> {
             cure.clone(),
             "`--isolation none` builds without a sandbox; its results are kept apart".to_owned(),
         ],
-        error if error.is_out_of_space() => {
-            vec!["the disk is full: nothing is lost; make room and run it again".to_owned()]
-        }
-        _ => Vec::new(),
+        error => error.cure().map(str::to_owned).into_iter().collect(),
     }
 }
 
@@ -370,6 +365,7 @@ impl From<Arc<BuildError>> for CommandError {
                 }));
             }
             BuildError::Exec(exec) => result.hints.extend(exec_hints(exec)),
+            BuildError::Store(store) => result.hints.extend(store.cure().map(str::to_owned)),
             _ => {}
         }
         result

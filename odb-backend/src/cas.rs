@@ -66,11 +66,28 @@ impl StoreError {
         }
     }
 
-    /// Returns whether the cause is a full disk or an exhausted quota.
+    /// Returns what to do about the disk, if that is the cause.
     #[must_use]
-    pub fn is_out_of_space(&self) -> bool {
-        matches!(self, Self::Io { source, .. }
-            if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
+    pub fn cure(&self) -> Option<&'static str> {
+        match self {
+            Self::Io { source, .. } => cure(source.kind()),
+            _ => None,
+        }
+    }
+}
+
+/// Returns what to do about a disk that cannot be written.
+#[must_use]
+pub fn cure(kind: io::ErrorKind) -> Option<&'static str> {
+    match kind {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            Some("the disk is full: nothing is lost; make room and run it again")
+        }
+        io::ErrorKind::ReadOnlyFilesystem => Some(
+            "it is mounted read-only: a build writes to the cache, to `straylight-out` and to \
+             `.git/straylight`",
+        ),
+        _ => None,
     }
 }
 

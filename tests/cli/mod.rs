@@ -21,6 +21,7 @@ mod kill;
 mod libgit2;
 mod lua;
 mod pin;
+mod places;
 mod profile;
 mod query;
 mod rules;

@@ -62,6 +62,17 @@ impl Index {
         self.file.entry_range(path.as_bytes().as_bstr()).is_some()
     }
 
+    /// Returns the submodule that `path` lies in.
+    #[must_use]
+    pub fn submodule<'a>(&self, path: &'a str) -> Option<&'a str> {
+        let folders = path.match_indices('/').map(|(at, _)| &path[..at]);
+        let is_submodule = |folder: &&str| {
+            let entry = self.file.entry_by_path(folder.as_bytes().as_bstr());
+            entry.is_some_and(|entry| entry.mode == gix::index::entry::Mode::COMMIT)
+        };
+        folders.into_iter().find(is_submodule)
+    }
+
     /// Returns the files of the index, sorted by path.
     ///
     /// # Errors

@@ -263,6 +263,10 @@ impl BuildError {
                 }
                 None => "the package has no targets".to_owned(),
             }),
+            Self::Action(failure) if failure.reason.ends_with(KILLED) => Some(
+                "the kernel does that when memory runs out: `-j 1` runs one command at a time"
+                    .to_owned(),
+            ),
             Self::Source { error, .. } => error.hint(),
             Self::Tree(error) => error.hint(),
             Self::NotPinned { urls, .. } => Some(match urls.first() {
@@ -373,6 +377,9 @@ impl BuildError {
         )
     }
 }
+
+/// How a command ends that was given no choice.
+const KILLED: &str = "was ended by signal 9";
 
 /// Returns what people call the sandbox.
 const fn sandbox(isolation: Isolation) -> &'static str {

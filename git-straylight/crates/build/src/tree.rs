@@ -119,6 +119,14 @@ pub enum TreeError {
         /// The path.
         path: String,
     },
+    /// The file is another repository's.
+    #[error("`{path}` lies in the submodule `{submodule}`, a repository of its own")]
+    Submodule {
+        /// The path.
+        path: String,
+        /// The submodule's path.
+        submodule: String,
+    },
     /// The path is not one of the repository.
     #[error("`{path}` is not a path of the repository: {reason}")]
     Path {
@@ -160,6 +168,9 @@ impl TreeError {
             Self::LfsPointer { .. } => {
                 Some("pin the bytes by their sha256, or commit the file itself".to_owned())
             }
+            Self::Submodule { submodule, .. } => Some(format!(
+                "build it in `{submodule}`; `git straylight pin FILE` takes what is made there"
+            )),
             Self::Path { .. } => Some("paths stay below the package that lists them".to_owned()),
             _ => None,
         }

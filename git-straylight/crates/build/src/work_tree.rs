@@ -240,7 +240,15 @@ impl SourceTree for WorkTree {
     }
 
     fn is_tracked(&self, path: &str) -> Result<bool, TreeError> {
-        Ok(self.index()?.get(path).is_some())
+        let index = self.index()?;
+        let tracked = index.get(path).is_some();
+        match index.submodule(path) {
+            Some(submodule) if !tracked => Err(TreeError::Submodule {
+                path: path.to_owned(),
+                submodule: submodule.to_owned(),
+            }),
+            _ => Ok(tracked),
+        }
     }
 
     fn file_signature(&self, path: &str) -> Option<Signature> {

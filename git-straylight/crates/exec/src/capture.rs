@@ -152,8 +152,8 @@ impl CaptureError {
             Self::MissingLibrary { library, .. } => Some(format!(
                 "install the package that holds `{library}`; what only `/etc/ld.so.conf` leads to is not captured"
             )),
-            Self::Store(error) | Self::Tree(TreeError::Store(error)) if error.is_out_of_space() => {
-                Some("free some space, then capture again".to_owned())
+            Self::Store(error) | Self::Tree(TreeError::Store(error)) => {
+                error.cure().map(str::to_owned)
             }
             _ => None,
         }

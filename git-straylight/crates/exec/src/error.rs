@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use straylight_odb::{Digest, StoreError};
+use straylight_odb::{Digest, StoreError, cas};
 
 use crate::merkle::TreeError;
 
@@ -82,16 +82,13 @@ impl ExecError {
         move |source| Self::Sandbox { step, source }
     }
 
-    /// Returns whether the cause is a full disk or an exhausted quota.
+    /// Returns what to do about the disk, if that is the cause.
     #[must_use]
-    pub fn is_out_of_space(&self) -> bool {
+    pub fn cure(&self) -> Option<&'static str> {
         match self {
-            Self::Store(error) | Self::Tree(TreeError::Store(error)) => error.is_out_of_space(),
-            Self::Io { source, .. } | Self::Sandbox { source, .. } => matches!(
-                source.kind(),
-                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-            ),
-            _ => false,
+            Self::Store(error) | Self::Tree(TreeError::Store(error)) => error.cure(),
+            Self::Io { source, .. } | Self::Sandbox { source, .. } => cas::cure(source.kind()),
+            _ => None,
         }
     }
 }
