@@ -49,7 +49,6 @@ pub(super) fn restrict(version: u32, writable: &[String]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use std::fs::{self, File};
-    use std::path::Path;
 
     use super::*;
 
@@ -61,14 +60,19 @@ mod tests {
             assert!(restrict(version, &[]).is_err());
             return;
         }
+        // Not below `/tmp`, which is granted.
+        let outside = tempfile::Builder::new()
+            .tempdir_in("/var/tmp")
+            .expect("a folder");
+        let path = outside.path().to_owned();
+        fs::write(path.join("old"), "old").expect("not restricted yet");
         // The rules are for this thread alone.
         let restricted = std::thread::spawn(move || {
             rustix::thread::set_no_new_privs(true)?;
             restrict(version, &[])?;
-            let outside = Path::new(env!("CARGO_MANIFEST_DIR"));
-            let refused = File::create(outside.join("outside")).map_err(|error| error.kind());
+            let refused = File::create(path.join("new")).map_err(|error| error.kind());
             assert_eq!(refused.err(), Some(io::ErrorKind::PermissionDenied));
-            assert!(fs::read(outside.join("Cargo.toml")).is_ok());
+            assert_eq!(fs::read(path.join("old"))?, b"old");
             let inside = tempfile::Builder::new().tempfile_in("/tmp")?;
             fs::write(inside.path(), "inside")?;
             File::options().write(true).truncate(true).open("/dev/null")
