@@ -2,7 +2,8 @@
 //!
 //! The first signal stops running commands, and the build ends in order; the second
 //! ends everything. A terminal sends Ctrl-C to all that runs in front of it: in
-//! `git straylight` also to git, which hands it on. That is no second signal.
+//! `git straylight` also to git, which hands it on, sometimes before the terminal's own
+//! has come. That is no second signal.
 
 use std::os::unix::process::parent_id;
 use std::sync::Arc;
@@ -47,8 +48,9 @@ pub(crate) fn stop_on_signals(cancellation: &Cancellation, progress: &Arc<Progre
 /// The signals that came so far.
 #[derive(Default)]
 struct Seen {
-    /// Who sent the first; `None` within is the terminal.
-    first: Option<Option<i32>>,
+    /// Whether the first was one that the parent handed on.
+    first_from_parent: Option<bool>,
+    /// Whether the same was heard from both sides.
     handed_on: bool,
 }
 
@@ -64,12 +66,12 @@ enum Meaning {
 impl Seen {
     /// Takes a signal of the process `sender`, or of the terminal.
     fn next(&mut self, sender: Option<i32>, parent: i32) -> Meaning {
-        let Some(first) = self.first else {
-            self.first = Some(sender);
+        let from_parent = sender == Some(parent);
+        let Some(first_from_parent) = self.first_from_parent else {
+            self.first_from_parent = Some(from_parent);
             return Meaning::Stop;
         };
-        let from_parent = |sender: Option<i32>| sender == Some(parent);
-        if from_parent(sender) && !from_parent(first) && !self.handed_on {
+        if from_parent != first_from_parent && !self.handed_on {
             self.handed_on = true;
             return Meaning::Same;
         }
@@ -90,9 +92,11 @@ mod tests {
             (&[parent], Meaning::Stop),
             (&[terminal, parent], Meaning::Same),
             (&[other, parent], Meaning::Same),
+            (&[other, other], Meaning::End),
             (&[terminal, terminal], Meaning::End),
+            (&[parent, terminal], Meaning::Same),
             (&[parent, parent], Meaning::End),
-            (&[parent, other], Meaning::End),
+            (&[parent, terminal, terminal], Meaning::End),
             (&[terminal, parent, terminal], Meaning::End),
             (&[terminal, parent, parent], Meaning::End),
         ] {
