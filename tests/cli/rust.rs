@@ -86,6 +86,75 @@ fn crates_are_built_run_and_tested() {
     assert_eq!(second.stdout, first.stdout);
 }
 
+/// Libraries are compiled when there is the metadata of what they name, and not
+/// its code. `base` fails after it has published its metadata, in the code of a
+/// function that nobody else asks for.
+const PIPELINE: &str = r#"
+let crate = Rust.Library::{ name = "", toolchain = toolchains.rustc, srcs = [] : List Text }
+
+in  { base = Rust.library (crate // { name = "base", srcs = [ "base.rs" ] })
+    , mid = Rust.library (crate // { name = "mid", srcs = [ "mid.rs" ], deps = [ ":base" ] })
+    , top = Rust.binary (crate // { name = "top", srcs = [ "top.rs" ], deps = [ ":mid" ] })
+    }
+"#;
+
+#[test]
+fn a_library_waits_for_metadata_and_a_program_for_code() {
+    let environment = TestEnvironment::new();
+    let repo = crates(&environment, "one");
+    let imports = format!(
+        "let Rust = {}\nlet toolchains = ../toolchains.dhall\n",
+        import("rules/rust/v1.dhall")
+    );
+    repo.write("line/BUILD.dhall", &format!("{imports}{PIPELINE}"));
+    let base = |count: u32| {
+        format!(
+            "pub fn count<const N: u32>() -> u32 {{ const {{ assert!(N < 3) }}; N }}\n\
+             #[inline(never)]\npub fn two() -> u32 {{ count::<{count}>() }}\n"
+        )
+    };
+    repo.write("line/base.rs", &base(2));
+    repo.write("line/mid.rs", "pub fn four() -> u32 { 2 * base::two() }\n");
+    repo.write(
+        "line/top.rs",
+        "fn main() { println!(\"{}\", mid::four()); }\n",
+    );
+    let run = repo.straylight(&["run", "//line:top"]).success();
+    assert_eq!(run.stdout, "4\n");
+    // What is asked for is the library.
+    let built = repo.straylight(&["build", "//line:mid"]).success();
+    assert!(
+        built
+            .stdout
+            .starts_with("straylight-out/line/mid/libmid.rlib  ca://")
+    );
+    assert_eq!(built.stdout.lines().count(), 1, "{}", built.stdout);
+
+    repo.write("line/mid.rs", "pub fn four() -> u32 { base::to() }\n");
+    let failed = repo.straylight(&["build", "//line:mid"]).code(1);
+    says(
+        &failed.stderr,
+        &[" --extern=base=out/line/base/libbase.rmeta ", "cannot find"],
+    );
+    repo.write("line/mid.rs", "pub fn four() -> u32 { 2 * base::two() }\n");
+    repo.write("line/top.rs", "fn main() { mid::for_() }\n");
+    let failed = repo.straylight(&["build", "//line:top"]).code(1);
+    says(&failed.stderr, &[" --extern=mid=out/line/mid/libmid.rlib "]);
+    repo.write(
+        "line/top.rs",
+        "fn main() { println!(\"{}\", mid::four()); }\n",
+    );
+
+    repo.write("line/base.rs", &base(5));
+    let failed = repo.straylight(&["build", "//line:top", "-k"]).code(1);
+    says(&failed.stderr, &["//line:base", "N < 3", "base.rs"]);
+    assert!(!failed.stderr.contains("//line:mid`"), "{}", failed.stderr);
+    // And what was made of it on the way is not believed.
+    repo.write("line/base.rs", &base(2).replace("N }", "N + 1 }"));
+    let run = repo.straylight(&["run", "//line:top"]).success();
+    assert_eq!(run.stdout, "6\n");
+}
+
 #[test]
 fn a_crate_sees_its_own_sources_and_dependencies_only() {
     let environment = TestEnvironment::new();

@@ -126,18 +126,36 @@ let Dependency =
       λ(prefix : Text) →
         Argument.Each { of = { set, reach, order }, prefix }
 
+let Makes =
+      {- What rustc makes. A library is compiled as soon as there is the metadata
+         of the crates that it names, which is long before their code; whatever
+         is linked needs the code.
+      -}
+      < Library | Linked >
+
 let dependencies =
-      [ Dependency
-          "rust.extern"
-          Dice.Reach.Direct
-          Dice.Order.Preorder
-          "--extern="
-      , Dependency
-          "rust.search"
-          Dice.Reach.Transitive
-          Dice.Order.Preorder
-          "-Ldependency="
-      ]
+      λ(makes : Makes) →
+        let of =
+              merge
+                { Library =
+                  { extern = "rust.extern.metadata"
+                  , search = "rust.search.metadata"
+                  }
+                , Linked = { extern = "rust.extern", search = "rust.search" }
+                }
+                makes
+
+        in  [ Dependency
+                of.extern
+                Dice.Reach.Direct
+                Dice.Order.Preorder
+                "--extern="
+            , Dependency
+                of.search
+                Dice.Reach.Transitive
+                Dice.Order.Preorder
+                "-Ldependency="
+            ]
 
 let linked =
       {- What other languages hand on to a linker. -}
@@ -196,11 +214,14 @@ let all_cfgs =
             self.features
         # self.cfgs
 
+let metadata = λ(self : Sources) → "lib${crate_name self}.rmeta"
+
 let compile =
       {- One run of rustc: what it makes, and its arguments for that. -}
       λ(self : Sources) →
       λ(mode : Dice.Mode) →
       λ(rust : Toolchains.Rust) →
+      λ(makes : Makes) →
       λ(output : Text) →
       λ(own : List Argument) →
         Dice.Action::{
@@ -232,7 +253,7 @@ let compile =
             # literals
                 (Toolchains.rustc_flags (self.toolchain.flags # self.flags))
             # own
-            # dependencies
+            # dependencies makes
             # map
                 { name : Text, crate : Source }
                 Argument
@@ -250,10 +271,27 @@ let compile =
                       [ Argument.Pieces [ Piece.Source (Source.File root) ] ]
                 }
                 (List/head Text self.srcs)
-            # [ Dice.literal "-o", Argument.Pieces [ Piece.Out output ] ]
+            # merge
+                { Library =
+                  [ Dice.literal "--emit=metadata,link"
+                  , Argument.Pieces
+                      [ Piece.Literal "--out-dir="
+                      , Piece.Folder (Dice.Folder.Outputs ":${self.name}")
+                      ]
+                  ]
+                , Linked =
+                  [ Dice.literal "-o", Argument.Pieces [ Piece.Out output ] ]
+                }
+                makes
         , inputs = map Text Source Source.File self.srcs # self.generated_srcs
         , env = self.env
-        , outputs = [ Dice.Output.File output ]
+        , outputs =
+              [ Dice.Output.File output ]
+            # merge
+                { Library = [ Dice.Output.Early (metadata self) ]
+                , Linked = [] : List Dice.Output
+                }
+                makes
         }
 
 let target =
@@ -261,6 +299,7 @@ let target =
       λ(self : Sources) →
       λ(kind : Text) →
       λ(configuration : Dice.Configuration) →
+      λ(makes : Makes) →
       λ(output : Text) →
       λ(own : List Argument) →
         Dice.Target::{
@@ -272,7 +311,7 @@ let target =
               { None = [] : List Dice.Action.Type
               , Some =
                   λ(rust : Toolchains.Rust) →
-                    [ compile self configuration.mode rust output own ]
+                    [ compile self configuration.mode rust makes output own ]
               }
               (Toolchains.rust_compiler self.toolchain.compiler)
         , outputs = [ { name = output, path = output } ]
@@ -296,19 +335,36 @@ let target =
         }
 
 let handed_on =
-      {- How dependents find a crate, and those that it is made of. -}
+      {- How dependents find a crate, and those that it is made of: for a linker,
+         and for a compiler, which reads `early`.
+      -}
       λ(self : Sources) →
       λ(output : Text) →
-        [ { set = "rust.extern"
-          , items =
-            [ [ Piece.Literal "${crate_name self}=", Piece.Out output ] ]
-          , inputs = [] : List Source
-          }
-        , { set = "rust.search"
-          , items = [ [ Piece.Folder (Dice.Folder.Outputs ":${self.name}") ] ]
-          , inputs = [ Source.Output { target = ":${self.name}", output } ]
-          }
-        ]
+      λ(early : Text) →
+        let extern =
+              λ(set : Text) →
+              λ(output : Text) →
+                { set
+                , items =
+                  [ [ Piece.Literal "${crate_name self}=", Piece.Out output ] ]
+                , inputs = [] : List Source
+                }
+
+        let search =
+              λ(set : Text) →
+              λ(output : Text) →
+                { set
+                , items =
+                  [ [ Piece.Folder (Dice.Folder.Outputs ":${self.name}") ] ]
+                , inputs =
+                  [ Source.Output { target = ":${self.name}", output } ]
+                }
+
+        in  [ extern "rust.extern" output
+            , extern "rust.extern.metadata" early
+            , search "rust.search" output
+            , search "rust.search.metadata" early
+            ]
 
 let library
     : Library.Type → Dice.Rule
@@ -323,9 +379,10 @@ let library
                       self
                       "rust_library"
                       configuration
+                      Makes.Library
                       output
                       [ Dice.literal "--crate-type=rlib" ]
-                  ⫽ { sets = handed_on self output }
+                  ⫽ { sets = handed_on self output (metadata self) }
         }
 
 let proc_macro
@@ -343,13 +400,14 @@ let proc_macro
                       self
                       "rust_proc_macro"
                       configuration
+                      Makes.Linked
                       output
                       ( literals
                           [ "--crate-type=proc-macro", "--extern=proc_macro" ]
                       )
 
               in    made
-                  ⫽ { sets = handed_on self output
+                  ⫽ { sets = handed_on self output output
                     , crate =
                         merge
                           { None = None Dice.Crate.Type
@@ -385,6 +443,7 @@ let binary
                   self
                   "rust_binary"
                   configuration
+                  Makes.Linked
                   self.name
                   ([ Dice.literal "--crate-type=bin" ] # linked)
               ⫽ { run = Some { arguments = [ executable self ] } }
@@ -403,6 +462,7 @@ let test
                       sources
                       "rust_test"
                       configuration
+                      Makes.Linked
                       self.name
                       ([ Dice.literal "--test" ] # linked)
                   ⫽ { run = Some

@@ -163,4 +163,11 @@ const RELEASED: &[Released] = &[
             "../../released/c0c00d0c7391771173addd12748794c0a19cb263f056764ea06f87664ba295fc.dhallb"
         ),
     },
+    Released {
+        url: "https://straylight.cx/rules/rust/v1.dhall",
+        sha256: "30d22ab5f4278629fd30c3c7b26950ae243d2f9f53191f093321290cc534f567",
+        bytes: include_bytes!(
+            "../../released/30d22ab5f4278629fd30c3c7b26950ae243d2f9f53191f093321290cc534f567.dhallb"
+        ),
+    },
 ];
