@@ -14,6 +14,7 @@ use straylight_build::tree::TreeError;
 use straylight_dhall::ErrorKind;
 use straylight_exec::ExecError;
 use straylight_exec::capture::CaptureError;
+use straylight_exec::remote::RemoteError;
 use straylight_hooks::InstallError;
 use straylight_odb::StoreError;
 use straylight_odb::bucket::BucketError;
@@ -244,12 +245,15 @@ impl From<RecordError> for CommandError {
 
 impl From<BucketError> for CommandError {
     fn from(error: BucketError) -> Self {
-        let kind = match &error {
-            BucketError::NotFound { .. } => Kind::Missing,
-            BucketError::Unsupported { .. } => Kind::Usage,
-            _ => Kind::Environment,
-        };
-        Self::new(kind, error)
+        Self::new(bucket_kind(&error), error)
+    }
+}
+
+fn bucket_kind(error: &BucketError) -> Kind {
+    match error {
+        BucketError::NotFound { .. } => Kind::Missing,
+        BucketError::Unsupported { .. } => Kind::Usage,
+        _ => Kind::Environment,
     }
 }
 
@@ -376,12 +380,29 @@ fn build_kind(error: &BuildError) -> Kind {
     match error {
         BuildError::Action(_) => Kind::Negative,
         BuildError::Cancelled => Kind::Interrupted,
+        BuildError::Remote { error, .. } => remote_kind(error),
         BuildError::Exec(_) | BuildError::Store(_) | BuildError::Lost(_) => Kind::Environment,
         error if error.is_missing() => Kind::Missing,
         BuildError::Dhall(error) => dhall_kind(error),
         BuildError::Source { error, .. } => tree_kind(error),
         BuildError::Tree(error) => tree_kind(error),
         _ => Kind::Usage,
+    }
+}
+
+impl From<RemoteError> for CommandError {
+    fn from(error: RemoteError) -> Self {
+        let hint = error.cure();
+        Self::new(remote_kind(&error), error).hint(hint)
+    }
+}
+
+fn remote_kind(error: &RemoteError) -> Kind {
+    match error {
+        RemoteError::Bucket(error) => bucket_kind(error),
+        RemoteError::Tree(_) | RemoteError::Incomplete { .. } => Kind::Missing,
+        RemoteError::Store(_) => Kind::Environment,
+        RemoteError::Corrupt { .. } => Kind::Untrusted,
     }
 }
 

@@ -148,7 +148,10 @@ impl Observer for Profile {
                 ];
                 record.commands.push(span);
             }
-            Event::Wanted { .. } | Event::Warning { .. } | Event::Untracked { .. } => {}
+            Event::Wanted { .. }
+            | Event::Fetched { .. }
+            | Event::Warning { .. }
+            | Event::Untracked { .. } => {}
         }
     }
 }

@@ -205,6 +205,15 @@ impl Observer for Progress {
                 };
                 self.finished(&format!("{label}: {step}"), &ended);
             }
+            Event::Fetched {
+                sha256,
+                from,
+                transfer,
+            } => self.above(&mut self.shared.state(), || {
+                let uri = sha256.to_ca_uri();
+                let size = ui::size(transfer.bytes);
+                message(format_args!("fetched `{uri}` from {from}: {size}"));
+            }),
             Event::Warning {
                 place,
                 message: text,

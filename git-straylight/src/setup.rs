@@ -17,7 +17,7 @@ use straylight_build::{
     Builder, GraphFile, Mode, Options, PackagePath, Reference, Report, Services, Triple, Wanted,
 };
 use straylight_dhall::{Chain, DiskCache, EmbeddedLibrary, Importer};
-use straylight_exec::{Cancellation, LazyExecutor, NamespaceExecutor, PlainExecutor};
+use straylight_exec::{Cancellation, LazyExecutor, NamespaceExecutor, PlainExecutor, Remote};
 use straylight_odb::repo::{Commit, Repository};
 use straylight_odb::{LocalStore, Sha256};
 
@@ -54,6 +54,13 @@ pub(crate) fn open_store() -> Result<Arc<LocalStore>> {
     Ok(Arc::new(LocalStore::open(cache_folder()?)?))
 }
 
+/// Returns the bucket that `straylight.bucket` names in git's configuration.
+pub(crate) fn remote(repository: &Repository) -> Option<Remote> {
+    repository
+        .config_string("straylight.bucket")
+        .map(Remote::new)
+}
+
 impl Workspace {
     /// Opens the repository of the current folder, and the cache.
     pub(crate) fn open() -> Result<Self> {
@@ -77,6 +84,12 @@ impl Workspace {
                 .to_owned(),
         };
         Ok(cache::register(&self.store, &record)?)
+    }
+
+    /// Returns the bucket that the repository shares with others, if it is told of
+    /// one.
+    pub(crate) fn remote(&self) -> Option<Remote> {
+        remote(&self.repository)
     }
 
     /// Returns the package of the current folder, for labels such as `:name`.
@@ -183,6 +196,7 @@ impl Workspace {
             store: Arc::clone(&self.store),
             belief,
             executor: None,
+            remote: None,
             observer: Arc::new(Silent),
             cancellation: Cancellation::new(),
         };
@@ -353,6 +367,7 @@ impl Setup {
             store: Arc::clone(&workspace.store),
             belief: Arc::new(SameIsolation(how.isolation_name().to_owned())),
             executor: Some(Arc::new(executor)),
+            remote: workspace.remote().map(Arc::new),
             observer: match &profile {
                 None => Arc::clone(&progress) as _,
                 Some(profile) => {

@@ -27,6 +27,7 @@ mod query;
 mod rules;
 mod rust;
 mod sandbox;
+mod shared;
 mod srcs;
 mod status;
 mod tamper;

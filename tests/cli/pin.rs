@@ -7,7 +7,7 @@ use crate::support::server::{Reply, Server};
 use crate::support::{TestEnvironment, says};
 
 /// A command that copies what is pinned.
-fn copying(source: &str) -> String {
+pub fn copying(source: &str) -> String {
     format!(
         r#"copy = Command.command Command.Command::{{ name = "copy", root = Some toolchains.posix.artifact, arguments = shell "cat \"$1\" > \"$2\"" [ Dice.Argument.Pieces [ Dice.Piece.Source ({source}) ], Command.out "copied" ], outputs = [ "copied" ] }}"#
     )

@@ -8,17 +8,18 @@ use std::time::{Duration, Instant};
 
 use straylight_build::PackagePath;
 use straylight_dhall::{Expression, HttpImporter, ImportError, Location};
-use straylight_odb::{Digest, LocalStore, Sha256};
+use straylight_odb::{Digest, LocalStore, Repository, Sha256};
 
 use super::quoted;
 use crate::error::{CommandError, Kind, Result};
-use crate::setup::open_store;
+use crate::setup::{open_store, remote};
 use crate::ui;
 
 /// Keep a file or a download for builds, and print the Dhall that names it
 ///
 /// Builds never use the network: what a rule pins by its sha256 is taken from
-/// the cache, and this puts it there. Proxies are those of the environment.
+/// the cache, and this puts it there, and into the bucket that `git config
+/// straylight.bucket` names. Proxies are those of the environment.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// A file, or an `http` or `https` URL.
@@ -57,6 +58,12 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     ui::result(record(&path, &digest, is_url.then_some(&*args.from))?);
     let size = digest.size();
     ui::message(format_args!("pinned {}", ui::count(size as usize, "byte")));
+    // Bytes are pinned anywhere; a repository may know a bucket.
+    let repository = Repository::from_environment().ok();
+    if let Some(remote) = repository.as_ref().and_then(remote) {
+        remote.upload_blob(&store, &digest)?;
+        ui::message(format_args!("uploaded to {}", remote.url()));
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use straylight_exec::coeffects::Grade;
+use straylight_exec::remote::RemoteError;
 use straylight_exec::{ExecError, Isolation, Kept};
 use straylight_odb::{Digest, StoreError};
 
@@ -187,6 +188,14 @@ pub enum BuildError {
         /// Why it cannot be used.
         reason: String,
     },
+    /// What is pinned is not in the store, and the bucket did not give it.
+    #[error("`ca://sha256:{sha256}` is not in the store: {error}")]
+    Remote {
+        /// The hash.
+        sha256: String,
+        /// What is wrong with the bucket.
+        error: RemoteError,
+    },
     /// A command failed, or did not do what was declared.
     #[error("{0}")]
     Action(Box<ActionFailure>),
@@ -283,6 +292,7 @@ impl BuildError {
                  `git straylight toolchain capture` captures what this machine has"
                     .to_owned(),
             ),
+            Self::Remote { error, .. } => Some(error.cure().to_owned()),
             Self::NotGranted { needs, .. } if needs.network != Grade::pure().network => Some(
                 "`git straylight pin URL` puts bytes where a build finds them; `--isolation none` \
                  runs commands without a sandbox, and it is recorded that it did"

@@ -14,7 +14,7 @@ use crate::error::{BuildError, BuildResult};
 use crate::keys::{ActionKey, EarlyKey, Source, SourceKey, flatten};
 use crate::lower::{ArgumentFile, Input, Lines};
 use crate::perform::{ActionResult, all, exec_error};
-use crate::session::{About, Session, Warning};
+use crate::session::{About, Services, Session, Warning};
 use crate::tree::{SourceFile, TreeError};
 
 /// What a step reads.
@@ -53,7 +53,10 @@ pub(crate) async fn gather(
                 early.insert(EarlyKey(key.clone()));
             }
             Input::Pinned { digest, urls } => {
-                nodes.insert(path.clone(), pinned(ctx, analysed, path, digest, urls)?);
+                nodes.insert(
+                    path.clone(),
+                    pinned(ctx, analysed, path, digest, urls).await?,
+                );
             }
         }
     }
@@ -192,15 +195,23 @@ fn source(
     flatten(source.map(|source| source.map_err(unreadable)))
 }
 
-fn pinned(
+/// Takes pinned bytes from the bucket, beside the engine's threads.
+async fn fetched(services: Services, digest: Digest) -> BuildResult<bool> {
+    let fetching = tokio::task::spawn_blocking(move || services.fetch_blob(&digest));
+    let fetched = fetching.await;
+    fetched.map_err(|error| Arc::new(BuildError::Internal(error.to_string())))?
+}
+
+async fn pinned(
     ctx: &Context,
     analysed: &Analysed,
     path: &str,
     digest: &Digest,
     urls: &[String],
 ) -> BuildResult<Node> {
-    let store = &ctx.data::<Arc<Session>>().services.store;
-    if !store.contains(digest).map_err(BuildError::Store)? {
+    let services = &ctx.data::<Arc<Session>>().services;
+    let missing = !(services.store.contains(digest)).map_err(BuildError::Store)?;
+    if missing && !fetched(services.clone(), *digest).await? {
         let sha256 = digest.sha256().to_string();
         return Err(Arc::new(BuildError::NotPinned {
             place: Some(analysed.declared.places.of(&sha256)),

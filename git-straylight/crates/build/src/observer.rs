@@ -4,8 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
+use straylight_exec::remote::Transfer;
 use straylight_exec::{Status, Usage};
-use straylight_odb::Digest;
+use straylight_odb::{Digest, Sha256};
 
 use crate::error::Place;
 use crate::label::{Label, PackagePath};
@@ -62,6 +63,15 @@ pub enum Event<'a> {
         step: &'a str,
         /// The action's digest.
         action: &'a Digest,
+    },
+    /// What is pinned was not in the store, and came from a bucket.
+    Fetched {
+        /// The sha256 of the bytes, or of the root of a tree.
+        sha256: Sha256,
+        /// The URL of the bucket.
+        from: &'a str,
+        /// What came.
+        transfer: Transfer,
     },
     /// Nothing is wrong yet. Told once for each place.
     Warning {

@@ -99,24 +99,31 @@ async fn execute(
     });
     let mut request = prepared.action.request();
     request.early.clone_from(&prepared.early);
-    let cancellation = services.cancellation.clone();
-    let runner = Arc::clone(executor);
-    let ran =
-        tokio::task::spawn_blocking(move || runner.execute(&request, &cancellation, &*published))
-            .await;
+    let (runner, with) = (Arc::clone(executor), services.clone());
+    let ran = tokio::task::spawn_blocking(move || {
+        let execute = || runner.execute(&request, &with.cancellation, &*published);
+        match (execute(), request.toolchain) {
+            (Err(ExecError::MissingBlob(_)), Some(root)) if with.fetch_tree(&root)? => {
+                Ok(execute())
+            }
+            (ran, _) => Ok(ran),
+        }
+    });
+    let ran: Result<BuildResult<_>, _> = ran.await;
     let (mut usage, mut status) = (Usage::default(), None);
     let result = match ran {
-        Err(error) => Err(BuildError::Internal(error.to_string())),
-        Ok(Err(error)) => Err(refused(analysed, prepared, error)),
-        Ok(Ok(outcome)) => {
+        Err(error) => Err(BuildError::Internal(error.to_string()).into()),
+        Ok(Err(error)) => Err(error),
+        Ok(Ok(Err(error))) => Err(refused(analysed, prepared, error).into()),
+        Ok(Ok(Ok(outcome))) => {
             session.executed.fetch_add(1, Ordering::Relaxed);
             (usage, status) = (outcome.usage, Some(outcome.status));
             match failure(analysed, prepared, &outcome) {
-                Some(error) => Err(error),
+                Some(error) => Err(Arc::new(error)),
                 // All that it lacks is what it may leave out.
                 None => match outcome.kept.as_ref().map_or(Ok(()), Kept::remove) {
                     Ok(()) => Ok(outcome),
-                    Err(error) => Err(BuildError::Exec(error)),
+                    Err(error) => Err(Arc::new(BuildError::Exec(error))),
                 },
             }
         }
@@ -131,7 +138,7 @@ async fn execute(
         usage: &usage,
         stderr: outcome.map_or(&[], |outcome| &outcome.stderr),
     });
-    result.map_err(Arc::new)
+    result
 }
 
 /// Stores what an executor reads, and what another one would ask for.

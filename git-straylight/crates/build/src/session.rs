@@ -7,13 +7,14 @@ use std::time::Instant;
 
 use minicbor::{Decode, Encode};
 use straylight_dhall::Evaluator;
-use straylight_exec::{Cancellation, LazyExecutor};
+use straylight_exec::remote::{RemoteError, Transfer};
+use straylight_exec::{Cancellation, LazyExecutor, Remote};
 use straylight_odb::{Digest, LocalStore};
 use tokio::sync::Semaphore;
 
 use crate::build::Options;
 use crate::claims::{Belief, Claims};
-use crate::error::Place;
+use crate::error::{BuildError, BuildResult, Place};
 use crate::files::Files;
 use crate::keys::ActionKey;
 use crate::observer::{Event, Observer, Work};
@@ -33,11 +34,50 @@ pub struct Services {
     pub belief: Arc<dyn Belief>,
     /// Runs what is not known; without one, such an action is an error.
     pub executor: Option<Arc<LazyExecutor>>,
+    /// Has pinned bytes and toolchains that the store lacks.
+    pub remote: Option<Arc<Remote>>,
     /// Hears what happens.
     pub observer: Arc<dyn Observer>,
     /// Stops the build.
     pub cancellation: Cancellation,
 }
+
+impl Services {
+    /// Takes pinned bytes from the bucket. Returns whether any came.
+    pub(crate) fn fetch_blob(&self, digest: &Digest) -> BuildResult<bool> {
+        self.fetch(digest, Remote::fetch_blob)
+    }
+
+    /// Takes what is missing of a pinned tree from the bucket. Returns whether
+    /// anything came.
+    pub(crate) fn fetch_tree(&self, root: &Digest) -> BuildResult<bool> {
+        self.fetch(root, Remote::fetch_tree)
+    }
+
+    fn fetch(&self, digest: &Digest, fetch: Fetch) -> BuildResult<bool> {
+        let Some(remote) = &self.remote else {
+            return Ok(false);
+        };
+        let sha256 = digest.sha256();
+        let fetched = fetch(remote, &self.store, digest);
+        let transfer = fetched.map_err(|error| BuildError::Remote {
+            sha256: sha256.to_string(),
+            error,
+        })?;
+        let transfer = transfer.unwrap_or_default();
+        if transfer == Transfer::default() {
+            return Ok(false);
+        }
+        self.observer.event(Event::Fetched {
+            sha256,
+            from: remote.url(),
+            transfer,
+        });
+        Ok(true)
+    }
+}
+
+type Fetch = fn(&Remote, &LocalStore, &Digest) -> Result<Option<Transfer>, RemoteError>;
 
 /// Something to tell about a result, as long as it stands.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Encode, Decode)]

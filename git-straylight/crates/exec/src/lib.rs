@@ -20,6 +20,7 @@ pub mod merkle;
 pub mod namespace;
 pub mod none;
 pub mod reapi;
+pub mod remote;
 mod session;
 mod staging;
 #[cfg(feature = "testing")]
@@ -39,5 +40,6 @@ pub use lazy::LazyExecutor;
 pub use merkle::{InputTree, Node, TreeError};
 pub use namespace::{NamespaceExecutor, helper_main_if_requested};
 pub use none::PlainExecutor;
+pub use remote::Remote;
 pub use toolchains::{lay_out_toolchain, remove_toolchain};
 pub use trace::Trace;

@@ -11,6 +11,7 @@ mod outputs;
 mod plain;
 mod remote;
 mod sandbox;
+mod shared;
 mod staging;
 mod support;
 mod walls;

@@ -15,6 +15,7 @@ use straylight_exec::capture::{self, CapturedC};
 use straylight_odb::{Digest, LocalStore};
 
 use super::origin::Origin;
+use super::upload::upload;
 use crate::commands::{quoted, write_file};
 use crate::error::{CommandError, Result};
 use crate::setup::{Workspace, pinned_imports};
@@ -23,7 +24,8 @@ use crate::ui;
 /// Copy a toolchain of this machine into the cache, and pin it
 ///
 /// Writes a typed file with the sha256 of what was copied. Builds see
-/// exactly that tree, wherever they run; what the machine has is not used.
+/// exactly that tree, wherever they run; what the machine has is not used. If
+/// `git config straylight.bucket` names a bucket, the tree goes there, too.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// What to capture.
@@ -158,25 +160,38 @@ pub(crate) fn capture_into(
 ) -> Result<()> {
     let store = &workspace.store;
     let mut toolchains = read(path)?;
+    let mut captured = Vec::new();
     if target != Triple::host() {
         let (name, toolchain) = capture_cross(store, what, target)?;
-        toolchains.compilers.insert(name, toolchain);
-        return write_file(path, &render(&toolchains)?);
+        toolchains.compilers.insert(name.clone(), toolchain);
+        captured.push(name);
+    } else {
+        for what in what {
+            let (name, compiler) = match what {
+                What::Gcc => ("gcc", capture_gcc(store)?),
+                What::Clang => ("clang", capture_clang(store)?),
+                What::Rustc => ("rustc", capture_rustc(store)?),
+                What::Posix => {
+                    toolchains.posix = Some(capture_posix(store)?);
+                    captured.push(POSIX.to_owned());
+                    continue;
+                }
+            };
+            let toolchain = Toolchain::new(compiler, target);
+            toolchains.compilers.insert(name.to_owned(), toolchain);
+            captured.push(name.to_owned());
+        }
     }
-    for what in what {
-        let (name, compiler) = match what {
-            What::Gcc => ("gcc", capture_gcc(store)?),
-            What::Clang => ("clang", capture_clang(store)?),
-            What::Rustc => ("rustc", capture_rustc(store)?),
-            What::Posix => {
-                toolchains.posix = Some(capture_posix(store)?);
-                continue;
-            }
-        };
-        let toolchain = Toolchain::new(compiler, target);
-        toolchains.compilers.insert(name.to_owned(), toolchain);
+    write_file(path, &render(&toolchains)?)?;
+    let Some(remote) = workspace.remote() else {
+        return Ok(());
+    };
+    for pin in super::pins::read(path)? {
+        if captured.contains(&pin.name) {
+            upload(workspace, &remote, &pin.name, &pin.digest)?;
+        }
     }
-    write_file(path, &render(&toolchains)?)
+    Ok(())
 }
 
 fn capture_gcc(store: &Arc<LocalStore>) -> Result<Compiler> {

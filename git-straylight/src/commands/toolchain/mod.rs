@@ -6,6 +6,7 @@ mod list;
 mod origin;
 mod pins;
 mod show;
+mod upload;
 
 use std::process::ExitCode;
 
@@ -20,6 +21,7 @@ pub(crate) enum Command {
     List(list::Args),
     Show(show::Args),
     Diff(diff::Args),
+    Upload(upload::Args),
 }
 
 pub(crate) fn run(command: &Command) -> Result<ExitCode> {
@@ -28,5 +30,6 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode> {
         Command::List(args) => list::run(args),
         Command::Show(args) => show::run(args),
         Command::Diff(args) => diff::run(args),
+        Command::Upload(args) => upload::run(args),
     }
 }

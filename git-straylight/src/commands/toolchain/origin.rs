@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use straylight_exec::capture;
+use straylight_exec::{Remote, capture};
 use straylight_odb::{Digest, LocalStore, Sha256, layout};
 
 use crate::error::{CommandError, Result};
@@ -48,6 +48,15 @@ impl Origin {
         let uri = digest.sha256().to_ca_uri();
         ui::result(format_args!("{} {}  {uri}", self.what, self.version));
         ui::message(format_args!("captured {}", self.extent()));
+        Ok(())
+    }
+
+    /// Tells those who use the bucket what this machine knows of a tree.
+    pub(super) fn upload(store: &LocalStore, remote: &Remote, sha256: Sha256) -> Result<()> {
+        let key = layout::capture(sha256);
+        if let Some(record) = store.read_record(&key)? {
+            remote.bucket()?.put_if_absent(&key, &record)?;
+        }
         Ok(())
     }
 

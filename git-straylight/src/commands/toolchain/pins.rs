@@ -24,6 +24,13 @@ pub(super) struct Pin {
     recipe: String,
 }
 
+impl Pin {
+    /// Returns whether the cache has all of its tree.
+    pub(super) fn is_whole(&self, store: &LocalStore) -> Result<bool> {
+        Ok(Presence::of(store, &self.digest)? == Presence::Whole)
+    }
+}
+
 /// What the cache has of a tree.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Presence {
@@ -205,6 +212,17 @@ pub(super) fn tell_missing(workspace: &Workspace, file: &Path, pin: &Pin) -> Res
             "  it was pinned by {} on {}, in commit {}",
             mention.author, mention.day, mention.commit
         ));
+    }
+    if let Some(remote) = workspace.remote() {
+        match remote.has(&pin.digest) {
+            Ok(true) => {
+                let url = remote.url();
+                ui::message(format_args!("  {url} has it: a build takes it from there"));
+                return Ok(());
+            }
+            Ok(false) => ui::message(format_args!("  {} does not have it", remote.url())),
+            Err(error) => ui::message(format_args!("  {error}")),
+        }
     }
     ui::message(format_args!(
         "  `git straylight toolchain capture {}` captures what this machine has: the same tree \

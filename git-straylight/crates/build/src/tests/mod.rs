@@ -281,6 +281,7 @@ impl World {
                 let scribe = Arc::clone(&scribe);
                 move || Ok(Arc::clone(&scribe) as _)
             }))),
+            remote: None,
             observer: Arc::clone(&warnings) as _,
             cancellation: Cancellation::new(),
         };
