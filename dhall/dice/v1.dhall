@@ -149,7 +149,8 @@ let Test =
 let Crate =
       {- What an editor knows of a Rust crate. `root`: its first source. It names
          those of the target's `deps` that are crates. `proc_macro`: the output
-         that compilers load.
+         that compilers load. `aliases`: the crates that it knows by other names.
+         `vendored`: others wrote it, and it is not checked.
       -}
       { Type =
           { name : Text
@@ -158,9 +159,16 @@ let Crate =
           , cfg : List Text
           , env : Environment
           , proc_macro : Optional Text
+          , aliases : List { name : Text, crate : Source }
+          , vendored : Bool
           }
       , default =
-        { cfg = [] : List Text, env = [] : Environment, proc_macro = None Text }
+        { cfg = [] : List Text
+        , env = [] : Environment
+        , proc_macro = None Text
+        , aliases = [] : List { name : Text, crate : Source }
+        , vendored = False
+        }
       }
 
 let Target =

@@ -151,6 +151,7 @@ impl Observer for Profile {
             Event::Wanted { .. }
             | Event::Fetched { .. }
             | Event::Warning { .. }
+            | Event::Converted { .. }
             | Event::Untracked { .. } => {}
         }
     }

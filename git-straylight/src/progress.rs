@@ -60,14 +60,19 @@ struct State {
     started: usize,
     /// How long what has ended took.
     walls: BTreeMap<String, Duration>,
-    /// Sources that git does not know, and where they are listed.
-    untracked: BTreeMap<String, String>,
+    /// Sources that git does not know.
+    untracked: Sources,
+    /// Sources of which git stores other bytes.
+    converted: Sources,
     /// The lines on the terminal; the cursor is at the end of the last.
     shown: Vec<String>,
     /// Whether somebody draws.
     drawing: bool,
     over: bool,
 }
+
+/// Paths of sources, and where they are listed.
+type Sources = BTreeMap<String, String>;
 
 impl Progress {
     pub(crate) fn new(verbose: bool, keep_going: bool) -> Self {
@@ -101,7 +106,9 @@ impl Progress {
     /// Takes away what is shown, and tells what is better told together.
     pub(crate) fn finish(&self) {
         self.clear();
-        tell_untracked(&std::mem::take(&mut self.shared.state().untracked));
+        let mut state = self.shared.state();
+        tell_untracked(&std::mem::take(&mut state.untracked));
+        tell_converted(&std::mem::take(&mut state.converted));
     }
 
     /// Prints something above what is shown.
@@ -137,28 +144,57 @@ impl Progress {
     }
 }
 
-/// Warns of sources that git does not know; of many, names a few.
-fn tell_untracked(untracked: &BTreeMap<String, String>) {
+/// Warns of sources that git does not know.
+fn tell_untracked(sources: &Sources) {
+    tell(sources, |path| match path {
+        Ok(path) => {
+            let add = format!("git add {}", ui::quoted(path));
+            format!("`{path}` is not tracked: `{add}`, or no other clone has it")
+        }
+        Err(many) => {
+            format!("{many} sources are not tracked: `git add` them, or no other clone has them")
+        }
+    });
+}
+
+/// Warns of sources of which git stores other bytes.
+fn tell_converted(sources: &Sources) {
+    tell(sources, |path| match path {
+        Ok(path) => format!(
+            "git stores `{path}` otherwise than it is here, and a build of the commit reads \
+             that: `git check-attr -a {}` says why",
+            ui::quoted(path)
+        ),
+        Err(many) => format!(
+            "git stores {many} sources otherwise than they are here, and a build of the commit \
+             reads that: `git check-attr -a` says why"
+        ),
+    });
+    if let Some(path) = sources.keys().next() {
+        ui::hint(format_args!(
+            "`git straylight pin {}` pins the bytes themselves",
+            ui::quoted(path)
+        ));
+    }
+}
+
+/// Warns of sources; of many, names a few. `text` gets the path of the only one, or
+/// how many there are.
+fn tell(sources: &Sources, text: impl Fn(Result<&str, usize>) -> String) {
     const NAMED: usize = 3;
     let at = |place: &str| format!("  {FAINT}-->{FAINT:#} {place}");
-    match untracked.iter().collect::<Vec<_>>()[..] {
+    match sources.iter().collect::<Vec<_>>()[..] {
         [] => {}
         [(path, place)] => {
-            let add = format!("git add {}", ui::quoted(path));
-            ui::warning(format_args!(
-                "`{path}` is not tracked: `{add}`, or no other clone has it"
-            ));
+            ui::warning(text(Ok(path)));
             message(at(place));
         }
         [..] => {
-            ui::warning(format_args!(
-                "{} sources are not tracked: `git add` them, or no other clone has them",
-                untracked.len()
-            ));
-            for (path, place) in untracked.iter().take(NAMED) {
+            ui::warning(text(Err(sources.len())));
+            for (path, place) in sources.iter().take(NAMED) {
                 message(format_args!("{}: `{path}`", at(place)));
             }
-            if let Some(more @ 1..) = untracked.len().checked_sub(NAMED) {
+            if let Some(more @ 1..) = sources.len().checked_sub(NAMED) {
                 message(format_args!("  and {more} more"));
             }
         }
@@ -221,6 +257,13 @@ impl Observer for Progress {
                 ui::warning(text);
                 message(format_args!("  {FAINT}-->{FAINT:#} {place}"));
             }),
+            Event::Converted { place, path } => {
+                let mut state = self.shared.state();
+                let places = &mut state.converted;
+                places
+                    .entry(path.to_owned())
+                    .or_insert_with(|| place.to_string());
+            }
             Event::Untracked { place, path } => {
                 let mut state = self.shared.state();
                 let places = &mut state.untracked;
@@ -245,7 +288,8 @@ impl State {
             running: BTreeMap::new(),
             started: 0,
             walls: BTreeMap::new(),
-            untracked: BTreeMap::new(),
+            untracked: Sources::new(),
+            converted: Sources::new(),
             shown: Vec::new(),
             drawing: false,
             over: false,

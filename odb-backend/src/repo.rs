@@ -21,6 +21,7 @@
 //! through `refs.rs`, which is where `git cat-file --batch` would take over.
 
 mod config;
+mod conversion;
 mod error;
 mod git;
 mod history;
@@ -45,6 +46,7 @@ use std::sync::{Mutex, PoisonError};
 use gix::ThreadSafeRepository;
 use gix::discover::upwards::TrustPolicy;
 
+pub use conversion::FileStat;
 pub use error::RepoError;
 pub use history::Mention;
 pub use index::{IgnoreRules, Index, IndexEntry, IndexStat};

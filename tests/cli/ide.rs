@@ -6,7 +6,7 @@ use serde_json::Value;
 use straylight_exec::{InputTree, Node, TreeError, merkle};
 use straylight_odb::{ContentStore as _, Digest, LocalStore};
 
-use crate::support::{Repo, TestEnvironment, import, says};
+use crate::support::{Repo, TestEnvironment, import, outcome, says};
 
 const BUILD: &str = r#"
 let c = C.Library::{ name = "", toolchain = toolchains.gcc }
@@ -203,16 +203,40 @@ fn a_debugger_finds_the_sources() {
 fn rust_analyzer_is_told_of_crates() {
     let environment = TestEnvironment::new();
     let imports = format!(
-        "let Rust = {}\nlet toolchains = ../toolchains.dhall\n",
-        import("rules/rust/v1.dhall")
+        "let Rust = {}\nlet Command = {}\nlet Dice = {}\nlet toolchains = ../toolchains.dhall\n",
+        import("rules/rust/v1.dhall"),
+        import("rules/command/v1.dhall"),
+        import("dice/v1.dhall"),
     );
     let build = format!(
         r#"{imports}
+let shell = Command.shell toolchains.posix
+
+let made = \(target : Text) -> \(output : Text) -> Dice.Source.Output {{ target, output }}
+
+let variable = \(mapKey : Text) -> \(mapValue : Text) -> {{ mapKey, mapValue }}
+
 let crate = Rust.Library::{{ name = "", toolchain = toolchains.rustc, srcs = [] : List Text }}
 
-in  {{ shape = Rust.library (crate // {{ name = "shape", srcs = [ "shape.rs" ], features = [ "round" ] }})
+in  {{ shape = Rust.library (crate // {{ name = "shape", srcs = [ "shape.rs" ], features = [ "round" ], cap_lints = True }})
     , double = Rust.proc_macro (crate // {{ name = "double", srcs = [ "double.rs" ], edition = Rust.Edition.E2021 }})
-    , show = Rust.binary (crate // {{ name = "show", srcs = [ "show.rs" ], deps = [ ":shape", ":double" ], env = [ {{ mapKey = "KIND", mapValue = "square" }} ] }})
+    , words = Command.command Command.Command::{{ name = "words", root = Some toolchains.posix.artifact, arguments = shell "echo 'pub fn word() -> char {{ 127 as char }}' > $1" [ Command.out "words.rs" ], outputs = [ "words.rs" ] }}
+    , show =
+        Rust.binary
+          (     crate
+            //  {{ name = "show"
+                , srcs = [ "show.rs" ]
+                , generated_srcs = [ made ":words" "words.rs" ]
+                , deps = [ ":shape", ":double" ]
+                , aliases = [ {{ name = "form", crate = made ":shape" "libshape.rlib" }} ]
+                , env =
+                  [ variable "KIND" "square"
+                  , variable "OUT_DIR" "/build/out/it/words"
+                  , variable "HERE" "/build/it"
+                  , variable "ELSEWHERE" "/builds"
+                  ]
+                }}
+          )
     }}
 "#
     );
@@ -228,7 +252,8 @@ in  {{ shape = Rust.library (crate // {{ name = "shape", srcs = [ "shape.rs" ], 
             ),
             (
                 "it/show.rs",
-                "fn main() { println!(\"{} {}\", double::double!(shape::area()), env!(\"KIND\")); }\n",
+                "include!(concat!(env!(\"OUT_DIR\"), \"/words.rs\"));\n\
+                 fn main() { println!(\"{} {} {} {}\", double::double!(shape::area()), form::area(), env!(\"KIND\"), word()); }\n",
             ),
         ],
     );
@@ -252,7 +277,19 @@ in  {{ shape = Rust.library (crate // {{ name = "shape", srcs = [ "shape.rs" ], 
         crates[show]["root_module"],
         repo.path.join("it/show.rs").to_str().unwrap()
     );
-    assert_eq!(crates[show]["env"]["KIND"], "square");
+    // What is of the sandbox is told as it lies here, and was made.
+    let env = &crates[show]["env"];
+    let out = repo.path.join("straylight-out/it/words");
+    assert_eq!(env["OUT_DIR"], out.to_str().unwrap());
+    assert_eq!(env["HERE"], repo.path.join("it").to_str().unwrap());
+    assert_eq!(
+        (&env["KIND"], &env["ELSEWHERE"]),
+        (&"square".into(), &"/builds".into())
+    );
+    assert!(out.join("words.rs").exists());
+    // What others wrote is read, and not checked.
+    assert_eq!(crates[shape]["is_workspace_member"], false);
+    assert_eq!(crates[show]["is_workspace_member"], true);
     assert_eq!(crates[show]["build"]["target_kind"], "bin");
     let dependencies = crates[show]["deps"].as_array().unwrap();
     let named = dependencies.iter().map(|dependency| {
@@ -263,10 +300,44 @@ in  {{ shape = Rust.library (crate // {{ name = "shape", srcs = [ "shape.rs" ], 
     });
     assert_eq!(
         named.collect::<Vec<_>>(),
-        [(shape, "shape"), (double, "double")]
+        [(shape, "shape"), (double, "double"), (shape, "form")]
     );
     // What the editor's compiler loads was built.
     assert_eq!(crates[double]["is_proc_macro"], true);
     let library = crates[double]["proc_macro_dylib_path"].as_str().unwrap();
     assert!(std::fs::read(library).unwrap().starts_with(b"\x7fELF"));
+}
+
+/// The editor itself reads a program of twenty-odd crates, with procedural macros and
+/// generated code, and finds nothing that is not there.
+#[test]
+#[ignore = "needs rust-analyzer, which `tests/soak/run` installs"]
+fn rust_analyzer_finds_nothing_amiss() {
+    let environment = TestEnvironment::new();
+    let repo = environment.fixture("rust", "crates");
+    // With the Rust of who runs the tests.
+    let home = std::env::var("HOME").unwrap();
+    let rustup = std::env::var("RUSTUP_HOME").unwrap_or_else(|_| format!("{home}/.rustup"));
+    let mut ide = environment.command(env!("CARGO_BIN_EXE_git-straylight"));
+    ide.args(["ide", "//tally", "--mode", "debug"])
+        .env("RUSTUP_HOME", &rustup)
+        .current_dir(&repo.path);
+    let told = outcome(&mut ide).success();
+    assert_eq!(told.stdout, "rust-project.json  27 crates\n");
+    let project = repo.path.join("rust-project.json");
+    let checked = Command::new("rust-analyzer")
+        .arg("diagnostics")
+        .arg(project)
+        .output()
+        .expect("`rustup component add rust-analyzer` installs it");
+    let said = String::from_utf8_lossy(&checked.stdout);
+    says(
+        &said,
+        &["processing", "tally/main.rs", "diagnostic scan complete"],
+    );
+    let errors: Vec<&str> = said
+        .split("at crate ")
+        .filter(|line| line.contains(": Error "))
+        .collect();
+    assert!(checked.status.success() && errors.is_empty(), "{errors:#?}");
 }

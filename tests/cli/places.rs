@@ -159,6 +159,61 @@ fn sources_that_are_not_the_repositorys() {
 }
 
 #[test]
+fn what_git_stores_otherwise_is_told_of() {
+    let environment = TestEnvironment::new();
+    let repo = copying(&environment, "a");
+    // A filter that a user has set up, as Git LFS is.
+    repo.git(["config", "filter.turn.clean", "tr a-z n-za-m"]);
+    repo.git(["config", "filter.turn.smudge", "tr a-z n-za-m"]);
+    repo.write(".gitattributes", "it/a filter=turn\n");
+    repo.git(["add", "--renormalize", "."]);
+    repo.commit("through a filter");
+    // Git looks again at what was written in the same moment as its index.
+    fs::remove_file(repo.path.join("it/a")).unwrap();
+    repo.git(["checkout", "it/a"]);
+    let built = repo.straylight(&["build", "//it"]).success();
+    assert_eq!(built.stdout, BUILT);
+    let told = [
+        "warning: git stores `it/a` otherwise than it is here",
+        "git check-attr -a it/a",
+        "  --> it/BUILD.dhall:",
+        "git straylight pin it/a",
+    ];
+    says(&built.stderr, &told);
+    // And that is true.
+    repo.straylight(&["build", "//it", "--at", "HEAD"])
+        .success();
+    let tree = repo.git(["rev-parse", "HEAD^{tree}"]);
+    let other = format!("straylight-out/at/{}/it/it/o", tree.trim());
+    assert_eq!(repo.read(&other), b"pbagrag\n");
+    // It is told as long as it is so.
+    says(&repo.straylight(&["build", "//it"]).success().stderr, &told);
+    repo.write(".gitattributes", "");
+    repo.git(["add", "--renormalize", "."]);
+    repo.commit("as it is");
+    let built = repo.straylight(&["build", "//it"]).success();
+    assert_eq!(built.stdout, BUILT);
+    assert!(!built.stderr.contains("warning"), "{}", built.stderr);
+
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2\nsize 12345\n";
+    repo.write("it/a", pointer);
+    repo.commit("a pointer");
+    let build: [&[&str]; 2] = [&["build", "//it"], &["build", "//it", "--at", "HEAD"]];
+    for build in build {
+        let refused = repo.straylight(build).code(2).stderr;
+        says(
+            &refused,
+            &[
+                "`it/a` is a Git LFS pointer",
+                "--> it/BUILD.dhall:",
+                "git lfs pull",
+                "git straylight pin",
+            ],
+        );
+    }
+}
+
+#[test]
 fn a_checkout_that_cannot_be_written_says_so() {
     let environment = TestEnvironment::new();
     let repo = copying(&environment, "a");

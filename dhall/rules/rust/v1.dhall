@@ -327,6 +327,8 @@ let target =
                       , edition = show_edition self.edition
                       , cfg = all_cfgs self
                       , env = self.env
+                      , aliases = self.aliases
+                      , vendored = self.cap_lints
                       }
               }
               (List/head Text self.srcs)

@@ -170,4 +170,32 @@ const RELEASED: &[Released] = &[
             "../../released/30d22ab5f4278629fd30c3c7b26950ae243d2f9f53191f093321290cc534f567.dhallb"
         ),
     },
+    Released {
+        url: "https://straylight.cx/dice/v1.dhall",
+        sha256: "da5b19b0a5796c55157b8dad0ee85642524a9b595a253e2fccd581c9dc6c909c",
+        bytes: include_bytes!(
+            "../../released/da5b19b0a5796c55157b8dad0ee85642524a9b595a253e2fccd581c9dc6c909c.dhallb"
+        ),
+    },
+    Released {
+        url: "https://straylight.cx/rules/command/v1.dhall",
+        sha256: "59571ef3ac1d839d94490fe51526d7b0d654bfb867c860ed65b60972d2295737",
+        bytes: include_bytes!(
+            "../../released/59571ef3ac1d839d94490fe51526d7b0d654bfb867c860ed65b60972d2295737.dhallb"
+        ),
+    },
+    Released {
+        url: "https://straylight.cx/rules/c/v1.dhall",
+        sha256: "083bff81c671275f69cbbdb67bbd791966b9653e853840b573e9658c3ff48e8c",
+        bytes: include_bytes!(
+            "../../released/083bff81c671275f69cbbdb67bbd791966b9653e853840b573e9658c3ff48e8c.dhallb"
+        ),
+    },
+    Released {
+        url: "https://straylight.cx/rules/rust/v1.dhall",
+        sha256: "da1d3341fc0bab3b7f34af4c129d9e08374d339779edb68adc55a0bddf3c1fd3",
+        bytes: include_bytes!(
+            "../../released/da1d3341fc0bab3b7f34af4c129d9e08374d339779edb68adc55a0bddf3c1fd3.dhallb"
+        ),
+    },
 ];

@@ -11,7 +11,7 @@ use super::{EntryKind, ObjectId, RepoError, Repository, describe};
 /// The index of a work tree, as it was when it was read.
 #[derive(Debug)]
 pub struct Index {
-    file: gix::index::File,
+    pub(super) file: gix::index::File,
 }
 
 /// One file of the index.

@@ -9,10 +9,12 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 use straylight_dice::Engine;
+use straylight_exec::action::WORKING_DIRECTORY;
 use straylight_odb::Digest;
 
 use crate::analyse::Analysed;
 use crate::build::placed;
+use crate::configuration::Configuration;
 use crate::error::BuildResult;
 use crate::keys::{TargetKey, flatten};
 use crate::label::Label;
@@ -20,6 +22,7 @@ use crate::lower;
 use crate::materialize::Materializer;
 use crate::path;
 use crate::sets::Node as _;
+use crate::target::{Mention, Source, Variable};
 
 /// The command that compiles a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,8 +50,10 @@ pub struct EditorCrate {
     pub cfg: Vec<String>,
     /// What `env!` sees.
     pub env: BTreeMap<String, String>,
-    /// The crates that it names, by their index.
-    pub dependencies: Vec<usize>,
+    /// The crates that it names: its name for each, and its index.
+    pub dependencies: Vec<(String, usize)>,
+    /// Whether others wrote it.
+    pub vendored: bool,
     /// Set if it is a procedural macro: what compilers load.
     pub proc_macro: Option<String>,
     /// What it is made into.
@@ -108,14 +113,12 @@ pub(crate) async fn load(
         editing
             .crates
             .extend(crate_of(analysed, materializer, &crates)?);
-        if analysed
-            .declared
-            .target
-            .rust_crate
-            .as_ref()
-            .is_some_and(|known| known.proc_macro.is_some())
-        {
-            editing.generators.insert(analysed.declared.label.clone());
+        if let Some(known) = &analysed.declared.target.rust_crate {
+            let own = known.proc_macro.is_some().then_some(analysed);
+            let read = sources_of_others(analysed);
+            let makers = own.into_iter().chain(read);
+            let labels = makers.map(|maker| maker.declared.label.clone());
+            editing.generators.extend(labels);
         }
     }
     editing.commands.sort_by(|a, b| a.file.cmp(&b.file));
@@ -149,6 +152,32 @@ fn commands(
     Ok(())
 }
 
+/// Returns the targets that make sources of a crate.
+fn sources_of_others(analysed: &Arc<Analysed>) -> impl Iterator<Item = &Arc<Analysed>> {
+    let inputs = (analysed.declared.target.actions.iter()).flat_map(|action| &action.inputs);
+    inputs.filter_map(|source| match source {
+        Source::Output { target, .. } => Some(analysed.mentioned(&Mention::target(target))),
+        Source::File(_) | Source::Pinned(_) => None,
+    })
+}
+
+/// Returns where a path of the sandbox lies in the work tree. What is none stays.
+fn value_on_disk(
+    value: &str,
+    configuration: &Configuration,
+    materializer: &Materializer,
+) -> String {
+    let inside = value
+        .strip_prefix('/')
+        .and_then(|path| path.strip_prefix(WORKING_DIRECTORY))
+        .and_then(|path| path.strip_prefix('/'));
+    match inside.map(|path| path.strip_prefix("out/").ok_or(path)) {
+        Some(Ok(made)) => materializer.on_disk(&materializer.place(&placed(configuration, made))),
+        Some(Err(source)) => materializer.on_disk(source),
+        None => value.to_owned(),
+    }
+}
+
 fn crate_of(
     analysed: &Arc<Analysed>,
     materializer: &Materializer,
@@ -158,20 +187,35 @@ fn crate_of(
     let Some(known) = &declared.target.rust_crate else {
         return Ok(None);
     };
-    let named = analysed.dependencies().iter().map(Arc::as_ptr);
-    let env = known.env.iter();
+    let index = |target: &Arc<Analysed>| crates.get(&Arc::as_ptr(target)).copied();
+    let own = analysed.dependencies().iter().filter_map(|target| {
+        let name = target.declared.target.rust_crate.as_ref()?.name.clone();
+        Some((name, index(target)?))
+    });
+    let aliases = known
+        .aliases
+        .iter()
+        .filter_map(|alias| match &alias.library {
+            Source::Output { target, .. } => {
+                let target = analysed.mentioned(&Mention::target(target));
+                Some((alias.name.clone(), index(target)?))
+            }
+            Source::File(_) | Source::Pinned(_) => None,
+        });
+    let variable = |variable: &Variable| {
+        let value = &variable.map_value;
+        let value = value_on_disk(value, &declared.configuration, materializer);
+        (variable.map_key.clone(), value)
+    };
     Ok(Some(EditorCrate {
         label: declared.label.clone(),
         name: known.name.clone(),
         root: lower::source_on_disk(analysed, &known.root, materializer)?,
         edition: known.edition.clone(),
         cfg: known.cfg.clone(),
-        env: env
-            .map(|variable| (variable.map_key.clone(), variable.map_value.clone()))
-            .collect(),
-        dependencies: named
-            .filter_map(|named| crates.get(&named).copied())
-            .collect(),
+        env: known.env.iter().map(variable).collect(),
+        dependencies: own.chain(aliases).collect(),
+        vendored: known.vendored,
         proc_macro: known.proc_macro.as_ref().map(|output| {
             let below = path::join(&declared.label.output_folder(), output);
             materializer.on_disk(&materializer.place(&placed(&declared.configuration, &below)))

@@ -12,7 +12,7 @@ use crate::label::{BUILD_FILE, PackagePath};
 use crate::path;
 use crate::perform::Hasher;
 use crate::state::State;
-use crate::tree::{self, MAX_LINKS, SourceFile, SourceTree, TreeError};
+use crate::tree::{self, MAX_LINKS, SourceFile, SourceTree, Standing, TreeError};
 
 type Entries = Arc<BTreeMap<String, TreeEntry>>;
 
@@ -232,8 +232,8 @@ impl SourceTree for GitTree {
         Ok(packages)
     }
 
-    fn is_tracked(&self, _path: &str) -> Result<bool, TreeError> {
-        Ok(true)
+    fn standing(&self, _path: &str) -> Result<Standing, TreeError> {
+        Ok(Standing::Tracked)
     }
 }
 

@@ -15,7 +15,7 @@ use crate::keys::{ActionKey, EarlyKey, Source, SourceKey, flatten};
 use crate::lower::{ArgumentFile, Input, Lines};
 use crate::perform::{ActionResult, all, exec_error};
 use crate::session::{About, Services, Session, Warning};
-use crate::tree::{SourceFile, TreeError};
+use crate::tree::{SourceFile, Standing, TreeError};
 
 /// What a step reads.
 pub(crate) struct Gathered {
@@ -78,10 +78,13 @@ pub(crate) async fn gather(
         let source = source(analysed, written, file)?;
         let SourceFile { digest, executable } = source.file;
         nodes.insert(path.to_owned(), Node::File { digest, executable });
-        if !source.tracked {
-            let place = analysed.declared.places.of(written);
-            warnings.push(Warning::new(&place, About::Untracked(path.to_owned())));
-        }
+        let about = match source.standing {
+            Standing::Tracked => continue,
+            Standing::Untracked => About::Untracked(path.to_owned()),
+            Standing::Converted => About::Converted(path.to_owned()),
+        };
+        let place = analysed.declared.places.of(written);
+        warnings.push(Warning::new(&place, about));
     }
     let session = ctx.data::<Arc<Session>>();
     warnings.iter().for_each(|warning| session.warn(warning));

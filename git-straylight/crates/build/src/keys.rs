@@ -24,7 +24,7 @@ use crate::root::{self, Root};
 use crate::select;
 use crate::session::Session;
 use crate::target::Mention;
-use crate::tree::{Signature, SourceFile, TreeError};
+use crate::tree::{Signature, SourceFile, Standing, TreeError};
 
 /// A build file, or one that it imports; absent ones, too.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -189,10 +189,9 @@ impl fmt::Display for EarlyKey {
 #[derive(Debug)]
 pub(crate) struct Source {
     pub(crate) file: SourceFile,
-    /// Whether git knows it.
-    pub(crate) tracked: bool,
+    pub(crate) standing: Standing,
     pub(crate) signature: Option<Signature>,
-    /// Of what decides whether git knows it.
+    /// Of what decides its standing.
     pub(crate) tracking: Option<Signature>,
 }
 
@@ -418,14 +417,14 @@ impl Key for SourceKey {
         let store = || tree.store(&self.0, session.distrusts_store);
         Ok(Arc::new(Source {
             file: session.timed(Work::Source(&self.0), store)?,
-            tracked: tree.is_tracked(&self.0)?,
+            standing: tree.standing(&self.0)?,
             signature,
             tracking,
         }))
     }
 
     fn unchanged(old: &Self::Value, new: &Self::Value) -> bool {
-        let says = |source: &Source| (source.file, source.tracked);
+        let says = |source: &Source| (source.file, source.standing);
         matches!((old, new), (Ok(old), Ok(new)) if says(old) == says(new))
     }
 }

@@ -80,6 +80,14 @@ pub enum Event<'a> {
         /// What it is.
         message: &'a str,
     },
+    /// Git stores a source otherwise than it lies in the work tree: a build of the
+    /// commit reads other bytes. Told once for each place.
+    Converted {
+        /// Where the source is listed.
+        place: &'a Place,
+        /// Its path in the repository.
+        path: &'a str,
+    },
     /// Git does not know a source: no other clone has it. Told once for each place.
     Untracked {
         /// Where the source is listed.

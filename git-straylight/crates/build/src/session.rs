@@ -99,6 +99,9 @@ pub(crate) enum About {
     /// The source at this path, which git does not know.
     #[n(1)]
     Untracked(#[n(0)] String),
+    /// The source at this path, of which git stores other bytes.
+    #[n(2)]
+    Converted(#[n(0)] String),
 }
 
 impl Warning {
@@ -191,6 +194,7 @@ impl Session {
             self.services.observer.event(match &warning.about {
                 About::Rule(message) => Event::Warning { place, message },
                 About::Untracked(path) => Event::Untracked { place, path },
+                About::Converted(path) => Event::Converted { place, path },
             });
         }
     }

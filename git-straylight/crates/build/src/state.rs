@@ -15,6 +15,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use minicbor::{Decode, Encode};
 use rustix::fs::{FileType, Stat};
+use straylight_odb::repo::FileStat;
 use straylight_odb::{Digest, Sha256, StoreError};
 
 /// The first bytes of each file; another version is another file.
@@ -72,6 +73,15 @@ impl Stamp {
     /// Returns whether its owner may run it.
     pub(crate) fn is_executable(&self) -> bool {
         self.mode & 0o100 != 0
+    }
+
+    /// Returns what git keeps of it.
+    pub(crate) fn to_stat(self) -> FileStat {
+        FileStat {
+            mtime: (self.modified, self.modified_nanos),
+            ino: self.inode,
+            size: self.size,
+        }
     }
 
     /// Returns the stamp in writing.

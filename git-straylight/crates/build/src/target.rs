@@ -299,6 +299,22 @@ pub struct Crate {
     /// The output that compilers load, if it is a procedural macro.
     #[serde(default)]
     pub proc_macro: Option<String>,
+    /// The crates that it knows by other names than their own.
+    #[serde(default)]
+    pub aliases: Vec<Alias>,
+    /// Whether others wrote it: an editor reads it, and does not check it.
+    #[serde(default)]
+    pub vendored: bool,
+}
+
+/// A crate by another name.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Alias {
+    /// As in `extern crate`.
+    pub name: String,
+    /// What is linked.
+    #[serde(rename = "crate")]
+    pub library: Source,
 }
 
 /// An output that people ask for.

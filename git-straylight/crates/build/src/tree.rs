@@ -5,6 +5,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use minicbor::{Decode, Encode};
 use straylight_odb::repo::RepoError;
 use straylight_odb::{Digest, StoreError};
 
@@ -17,6 +18,21 @@ pub struct SourceFile {
     pub digest: Digest,
     /// Whether the file can be run.
     pub executable: bool,
+}
+
+/// What git has of a source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Standing {
+    /// Nothing: it builds here, and is missing in every clone.
+    #[n(0)]
+    Untracked,
+    /// The file.
+    #[n(1)]
+    Tracked,
+    /// Other bytes: a filter, an encoding or line endings are between the two.
+    #[n(2)]
+    Converted,
 }
 
 /// What a tree says of something without reading it. As long as it says the
@@ -47,12 +63,11 @@ pub trait SourceTree: Send + Sync + fmt::Debug {
     /// [`TreeError`] when the tree cannot be listed.
     fn packages(&self, folder: &PackagePath) -> Result<Vec<PackagePath>, TreeError>;
 
-    /// Returns whether git knows the file: an untracked source builds here and
-    /// is missing in every clone.
+    /// Returns what git has of the file.
     ///
     /// # Errors
     /// [`TreeError::Repository`] when git's index cannot be read.
-    fn is_tracked(&self, path: &str) -> Result<bool, TreeError>;
+    fn standing(&self, path: &str) -> Result<Standing, TreeError>;
 
     /// Returns the signature of the file at `path`, or of its absence.
     fn file_signature(&self, _path: &str) -> Option<Signature> {
@@ -165,9 +180,11 @@ impl TreeError {
             }
             Self::NotAFile { .. } => Some("take it out of the list".to_owned()),
             Self::Link { .. } => Some("list a file of the repository".to_owned()),
-            Self::LfsPointer { .. } => {
-                Some("pin the bytes by their sha256, or commit the file itself".to_owned())
-            }
+            Self::LfsPointer { .. } => Some(
+                "`git lfs pull` brings the file; a build of a commit has it if it is pinned \
+                 (`git straylight pin FILE`) or committed itself"
+                    .to_owned(),
+            ),
             Self::Submodule { submodule, .. } => Some(format!(
                 "build it in `{submodule}`; `git straylight pin FILE` takes what is made there"
             )),

@@ -20,7 +20,7 @@ use crate::label::{BUILD_FILE, PackagePath};
 use crate::materialize::OUTPUT_FOLDER;
 use crate::path;
 use crate::state::{self, Kind, Stamp, State};
-use crate::tree::{self, MAX_LINKS, Signature, SourceFile, SourceTree, TreeError};
+use crate::tree::{self, MAX_LINKS, Signature, SourceFile, SourceTree, Standing, TreeError};
 
 /// The sources of a build are the files of the work tree, committed or not.
 pub struct WorkTree {
@@ -28,6 +28,8 @@ pub struct WorkTree {
     repository: Arc<Repository>,
     /// Read when somebody asks for it.
     index: OnceLock<Index>,
+    /// Whether git may store any file otherwise than it is here.
+    converts: OnceLock<bool>,
     store: Arc<LocalStore>,
     state: Arc<State>,
     /// Folders that were seen to be real: no symbolic link on the way.
@@ -47,6 +49,7 @@ impl WorkTree {
         Ok(Self {
             root: Folder::new(repository.require_work_tree()?.to_owned()),
             index: OnceLock::new(),
+            converts: OnceLock::new(),
             repository,
             store,
             state,
@@ -136,8 +139,8 @@ impl WorkTree {
             path: path.to_owned(),
             nearest: tree::nearest_name(path, names),
             reason: self
-                .is_tracked(path)
-                .is_ok_and(|tracked| tracked)
+                .index()
+                .is_ok_and(|index| index.get(path).is_some())
                 .then_some("git has the file: bring it back with `git restore`"),
         }
     }
@@ -239,16 +242,28 @@ impl SourceTree for WorkTree {
         Ok(self.listing(folder)?.0)
     }
 
-    fn is_tracked(&self, path: &str) -> Result<bool, TreeError> {
+    fn standing(&self, path: &str) -> Result<Standing, TreeError> {
         let index = self.index()?;
-        let tracked = index.get(path).is_some();
-        match index.submodule(path) {
-            Some(submodule) if !tracked => Err(TreeError::Submodule {
-                path: path.to_owned(),
-                submodule: submodule.to_owned(),
-            }),
-            _ => Ok(tracked),
+        if index.get(path).is_none() {
+            return match index.submodule(path) {
+                Some(submodule) => Err(TreeError::Submodule {
+                    path: path.to_owned(),
+                    submodule: submodule.to_owned(),
+                }),
+                None => Ok(Standing::Untracked),
+            };
         }
+        let may_convert = || self.repository.may_convert(index);
+        if !*self.converts.get_or_init(may_convert) {
+            return Ok(Standing::Tracked);
+        }
+        let (path, stamp) = self.locate(path)?;
+        let bytes =
+            fs::read(self.root.join(&path)).map_err(|error| self.unreadable(&path, error))?;
+        Ok(match index.is_converted(&path, &stamp.to_stat(), &bytes) {
+            true => Standing::Converted,
+            false => Standing::Tracked,
+        })
     }
 
     fn file_signature(&self, path: &str) -> Option<Signature> {

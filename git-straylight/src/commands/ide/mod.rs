@@ -45,6 +45,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let labels = setup.builder.select(&references)?;
     let editing = setup.builder.editing(&labels, &materializer)?;
     let (commands, crates) = (editing.commands.len(), editing.crates.len());
+    let sysroot = (crates > 0).then(sysroot).flatten();
     let mut written = Vec::new();
     for (name, count, noun, content) in [
         (
@@ -53,7 +54,12 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
             "command",
             compile_commands(&root, &editing, &mut Compilers::new(&workspace.store))?,
         ),
-        (RUST_PROJECT, crates, "crate", rust_project(&root, &editing)),
+        (
+            RUST_PROJECT,
+            crates,
+            "crate",
+            rust_project(&root, &editing, sysroot.as_deref()),
+        ),
     ] {
         let file = root.join(name);
         // What says nothing is written only over something that does.
@@ -67,6 +73,13 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         ui::message("nothing to tell: no rule of these targets says what it compiles");
         ui::message(
             "hint: `rules/c` and `rules/rust` do, in the release that `git straylight dhall library` names",
+        );
+    }
+    let has_library = |sysroot: &Path| standard_library(sysroot).is_dir();
+    if crates > 0 && !sysroot.as_deref().is_some_and(has_library) {
+        ui::hint(
+            "rust-analyzer finds the standard library where the `rustc` of this machine has its \
+             sources: `rustup component add rust-src`",
         );
     }
     hide(&root, &written);
@@ -134,13 +147,13 @@ fn compile_commands(
 }
 
 /// In the format of rust-analyzer for projects without cargo.
-fn rust_project(root: &Path, editing: &Editing) -> Value {
+fn rust_project(root: &Path, editing: &Editing, sysroot: Option<&Path>) -> Value {
     let crates = &editing.crates;
     let entry = |known: &EditorCrate| {
         let dependencies = known
             .dependencies
             .iter()
-            .map(|&index| json!({ "crate": index, "name": crates[index].name }));
+            .map(|(name, index)| json!({ "crate": index, "name": name }));
         let mut entry = json!({
             "display_name": known.name,
             "root_module": known.root,
@@ -148,7 +161,7 @@ fn rust_project(root: &Path, editing: &Editing) -> Value {
             "deps": dependencies.collect::<Vec<_>>(),
             "cfg": known.cfg,
             "env": known.env,
-            "is_workspace_member": true,
+            "is_workspace_member": !known.vendored,
             "is_proc_macro": known.proc_macro.is_some(),
             "build": {
                 "label": known.label.to_string(),
@@ -174,14 +187,19 @@ fn rust_project(root: &Path, editing: &Editing) -> Value {
             "kind": "check",
         }],
     });
-    if let Some(sysroot) = sysroot() {
-        let sources = sysroot.join("lib/rustlib/src/rust/library");
+    if let Some(sysroot) = sysroot {
+        let sources = standard_library(sysroot);
         if sources.is_dir() {
             project["sysroot_src"] = json!(sources);
         }
         project["sysroot"] = json!(sysroot);
     }
     project
+}
+
+/// Returns where the sources of the standard library lie, if they are there.
+fn standard_library(sysroot: &Path) -> PathBuf {
+    sysroot.join("lib/rustlib/src/rust/library")
 }
 
 /// Returns the folder of this machine's Rust, whose standard library an editor reads.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use straylight_build::claims::{LocalClaims, SameIsolation};
 use straylight_build::state::State;
 use straylight_build::target::Target;
-use straylight_build::tree::{SourceFile, SourceTree, TreeError};
+use straylight_build::tree::{SourceFile, SourceTree, Standing, TreeError};
 use straylight_build::{Label, Options, PackagePath};
 
 use super::layout;
@@ -164,7 +164,7 @@ impl SourceTree for Edited {
         self.tree.packages(folder)
     }
 
-    fn is_tracked(&self, path: &str) -> std::result::Result<bool, TreeError> {
-        self.tree.is_tracked(path)
+    fn standing(&self, path: &str) -> std::result::Result<Standing, TreeError> {
+        self.tree.standing(path)
     }
 }

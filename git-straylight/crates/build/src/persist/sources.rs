@@ -9,7 +9,7 @@ use straylight_odb::{Digest, Sha256};
 use super::{Fingerprinter, cbor, session, text, written};
 use crate::keys::{FileKey, Listed, ListingKey, Source, SourceKey};
 use crate::label::PackagePath;
-use crate::tree::{Signature, SourceFile};
+use crate::tree::{Signature, SourceFile, Standing};
 
 impl Persistent for FileKey {
     const TAG: u16 = 1;
@@ -111,7 +111,7 @@ struct StoredSource {
     #[n(2)]
     executable: bool,
     #[n(3)]
-    tracked: bool,
+    standing: Standing,
     #[cbor(n(4), with = "minicbor::bytes")]
     signature: Signature,
     #[cbor(n(5), with = "minicbor::bytes")]
@@ -136,7 +136,7 @@ impl Persistent for SourceKey {
         let mut hasher = Fingerprinter::default();
         hasher.add(digest.sha256().as_raw());
         hasher.add(&digest.size().to_le_bytes());
-        hasher.add(&[u8::from(executable), u8::from(source.tracked)]);
+        hasher.add(&[u8::from(executable), source.standing as u8]);
         Some(hasher.finish())
     }
 
@@ -146,7 +146,7 @@ impl Persistent for SourceKey {
             sha256: *source.file.digest.sha256().as_raw(),
             size: source.file.digest.size(),
             executable: source.file.executable,
-            tracked: source.tracked,
+            standing: source.standing,
             signature: source.signature.clone()?,
             tracking: source.tracking.clone(),
         }))
@@ -160,7 +160,7 @@ impl Persistent for SourceKey {
                 digest,
                 executable: stored.executable,
             },
-            tracked: stored.tracked,
+            standing: stored.standing,
             signature: Some(stored.signature),
             tracking: stored.tracking,
         })))
@@ -177,6 +177,6 @@ impl Persistent for SourceKey {
         // Git's index says something new more often than about this file.
         let tracking = session.tracking_signature();
         (tracking.is_some() && *tracking == stored.tracking)
-            || (session.tree.is_tracked(&self.0)).is_ok_and(|tracked| tracked == stored.tracked)
+            || (session.tree.standing(&self.0)).is_ok_and(|standing| standing == stored.standing)
     }
 }

@@ -22,7 +22,7 @@ use straylight_odb::{ContentStore as _, LocalStore};
 
 use crate::claims::{LocalClaims, SameIsolation};
 use crate::observer::{Event, Observer};
-use crate::tree::{Signature, SourceFile, SourceTree, TreeError};
+use crate::tree::{Signature, SourceFile, SourceTree, Standing, TreeError};
 use crate::{Builder, Label, Options, PackagePath, Reference, Report, Services, Wanted};
 
 /// Sources by path.
@@ -83,8 +83,11 @@ impl SourceTree for MemoryTree {
         Ok(packages)
     }
 
-    fn is_tracked(&self, path: &str) -> Result<bool, TreeError> {
-        Ok(!path.contains("untracked"))
+    fn standing(&self, path: &str) -> Result<Standing, TreeError> {
+        Ok(match path.contains("untracked") {
+            true => Standing::Untracked,
+            false => Standing::Tracked,
+        })
     }
 
     fn file_signature(&self, path: &str) -> Option<Signature> {

@@ -10,7 +10,7 @@ use straylight_odb::{ContentStore as _, LocalStore, Repository};
 use crate::PackagePath;
 use crate::git_tree::GitTree;
 use crate::state::State;
-use crate::tree::{SourceTree, TreeError};
+use crate::tree::{SourceTree, Standing, TreeError};
 use crate::work_tree::WorkTree;
 
 struct Trees {
@@ -69,7 +69,7 @@ fn files_are_stored_with_their_bytes_and_mode() {
         );
         assert_eq!(&*tree.read("a/plain").unwrap().unwrap(), b"text\n");
         assert_eq!(tree.read("a/none").unwrap(), None);
-        assert!(tree.is_tracked("a/plain").unwrap());
+        assert_eq!(tree.standing("a/plain").unwrap(), Standing::Tracked);
     }
 }
 
