@@ -21,7 +21,16 @@ let Rust =
       {- A Rust compiler. `c` is a C compiler of the same tree: it links. -}
       { version : Text, artifact : Artifact, rustc : Text, c : C }
 
-let Compiler = < Gcc : C | Clang : C | Rustc : Rust >
+let Haskell =
+      {- GHC. `c` is a C compiler of the same tree: it assembles and links. -}
+      { version : Text, artifact : Artifact, ghc : Text, c : C }
+
+let Lean =
+      {- Lean 4. `c` compiles the C that `lean` writes. -}
+      { version : Text, artifact : Artifact, lean : Text, c : C }
+
+let Compiler =
+      < Gcc : C | Clang : C | Rustc : Rust | GHC : Haskell | Lean : Lean >
 
 let c_compiler =
       {- The C compiler that a compiler's tree has. -}
@@ -30,6 +39,8 @@ let c_compiler =
           { Gcc = λ(c : C) → c
           , Clang = λ(c : C) → c
           , Rustc = λ(rust : Rust) → rust.c
+          , GHC = λ(haskell : Haskell) → haskell.c
+          , Lean = λ(lean : Lean) → lean.c
           }
           compiler
 
@@ -40,6 +51,32 @@ let rust_compiler =
           { Gcc = λ(_ : C) → None Rust
           , Clang = λ(_ : C) → None Rust
           , Rustc = λ(rust : Rust) → Some rust
+          , GHC = λ(_ : Haskell) → None Rust
+          , Lean = λ(_ : Lean) → None Rust
+          }
+          compiler
+
+let haskell_compiler =
+      {- None if it is not one for Haskell. -}
+      λ(compiler : Compiler) →
+        merge
+          { Gcc = λ(_ : C) → None Haskell
+          , Clang = λ(_ : C) → None Haskell
+          , Rustc = λ(_ : Rust) → None Haskell
+          , GHC = λ(haskell : Haskell) → Some haskell
+          , Lean = λ(_ : Lean) → None Haskell
+          }
+          compiler
+
+let lean_compiler =
+      {- None if it is not one for Lean. -}
+      λ(compiler : Compiler) →
+        merge
+          { Gcc = λ(_ : C) → None Lean
+          , Clang = λ(_ : C) → None Lean
+          , Rustc = λ(_ : Rust) → None Lean
+          , GHC = λ(_ : Haskell) → None Lean
+          , Lean = λ(lean : Lean) → Some lean
           }
           compiler
 
@@ -248,6 +285,8 @@ let c_flags
                     { Gcc = λ(_ : C) → show_lto
                     , Clang = λ(_ : C) → clang
                     , Rustc = λ(_ : Rust) → show_lto
+                    , GHC = λ(_ : Haskell) → show_lto
+                    , Lean = λ(_ : Lean) → clang
                     }
                     toolchain.compiler
               , cpu =
@@ -388,6 +427,20 @@ let Exclusive =
       -}
       { group : Natural, code : Natural, choice : Text, shown : Text }
 
+let cpu_code =
+      λ(cpu : Targets.Cpu) →
+        merge
+          { generic = 0
+          , native = 1
+          , x86_64_v2 = 2
+          , x86_64_v3 = 3
+          , x86_64_v4 = 4
+          , znver3 = 5
+          , cortex_a78ae = 6
+          , neoverse_n1 = 7
+          }
+          cpu
+
 let exclusive
     : Flag → Optional Exclusive
     = λ(flag : Flag) →
@@ -441,7 +494,14 @@ let exclusive
                       , choice = "language standard"
                       , shown = show_std std
                       }
-              , TargetCpu = λ(_ : Targets.Cpu) → none
+              , TargetCpu =
+                  λ(cpu : Targets.Cpu) →
+                    Some
+                      { group = 4
+                      , code = cpu_code cpu
+                      , choice = "processor"
+                      , shown = Targets.show_cpu cpu
+                      }
               , Codegen = λ(_ : Codegen) → none
               , Link = λ(_ : Link) → none
               , Warn = λ(_ : Warn) → none
@@ -500,6 +560,143 @@ let conflicts
                 step
                 { seen = [] : List Exclusive, problems = [] : List Text }
             ).problems
+
+let switch_code
+    : Flag → Optional Natural
+    = {- Tells flags apart that are neither choices nor hold a text. -}
+      λ(flag : Flag) →
+        let none = None Natural
+
+        in  merge
+              { OptLevel = λ(_ : OptLevel) → none
+              , TargetCpu = λ(_ : Targets.Cpu) → none
+              , LTO = λ(_ : LTOMode) → none
+              , Debug = λ(_ : DebugInfo) → none
+              , Codegen =
+                  λ(codegen : Codegen) →
+                    Some
+                      ( merge
+                          { PositionIndependent = 0
+                          , FunctionSections = 1
+                          , DataSections = 2
+                          , StackProtector = 3
+                          }
+                          codegen
+                      )
+              , Link =
+                  λ(link : Link) →
+                    merge
+                      { Static = Some 4
+                      , GcSections = Some 5
+                      , Strip = Some 6
+                      , Library = λ(_ : Text) → none
+                      }
+                      link
+              , Std = λ(_ : Std) → none
+              , Warn =
+                  λ(warn : Warn) →
+                    Some
+                      ( merge
+                          { All = 7, Extra = 8, Error = 9, Pedantic = 10 }
+                          warn
+                      )
+              , Define = λ(_ : { name : Text, value : Optional Text }) → none
+              , Feature = λ(_ : Feature) → none
+              , Raw = λ(_ : Text) → none
+              }
+              flag
+
+let deduplicate
+    : List Flag → List Flag
+    = {- Keeps the last of equal flags: on a command line the last one counts.
+         Flags that hold a text stay as they are: texts cannot be compared, and
+         for libraries the order and the number matter.
+      -}
+      λ(flags : List Flag) →
+        let Key = { group : Natural, code : Natural }
+
+        let key =
+              λ(flag : Flag) →
+                merge
+                  { None =
+                      merge
+                        { None = None Key
+                        , Some = λ(code : Natural) → Some { group = 5, code }
+                        }
+                        (switch_code flag)
+                  , Some = λ(choice : Exclusive) → Some choice.{ group, code }
+                  }
+                  (exclusive flag)
+
+        let State = { seen : List Key, kept : List Flag }
+
+        let is_among =
+              λ(seen : List Key) →
+              λ(one : Key) →
+                List/fold
+                  Key
+                  seen
+                  Bool
+                  ( λ(other : Key) →
+                    λ(found : Bool) →
+                          found
+                      ||      equal one.group other.group
+                          &&  equal one.code other.code
+                  )
+                  False
+
+        let step =
+              λ(flag : Flag) →
+              λ(state : State) →
+                merge
+                  { None = state ⫽ { kept = [ flag ] # state.kept }
+                  , Some =
+                      λ(one : Key) →
+                        if    is_among state.seen one
+                        then  state
+                        else  { seen = [ one ] # state.seen
+                              , kept = [ flag ] # state.kept
+                              }
+                  }
+                  (key flag)
+
+        in  ( List/fold
+                Flag
+                flags
+                State
+                step
+                { seen = [] : List Key, kept = [] : List Flag }
+            ).kept
+
+let compose
+    : Toolchain → List Flag → List Flag
+    = {- The flags of a toolchain, then those of a target. -}
+      λ(toolchain : Toolchain) →
+      λ(flags : List Flag) →
+        deduplicate (toolchain.flags # flags)
+
+let validate
+    : Toolchain → List Flag → List Text
+    = {- What is wrong with a toolchain and the flags of a target. A file can
+         assert that it is nothing.
+      -}
+      λ(toolchain : Toolchain) →
+      λ(flags : List Flag) →
+        let one_tree =
+              λ(part : Text) →
+              λ(artifact : Optional Artifact) →
+                merge
+                  { None = [] : List Text
+                  , Some =
+                      λ(_ : Artifact) →
+                        [ "its toolchain has a ${part} of its own: a command sees one tree, so capture it together with the compiler"
+                        ]
+                  }
+                  artifact
+
+        in    conflicts (toolchain.flags # flags)
+            # one_tree "linker" toolchain.linker
+            # one_tree "sysroot" toolchain.sysroot
 
 let example0 =
         assert
@@ -561,9 +758,38 @@ let example4 =
               , link = [ "-flto=thin", "-mcpu=neoverse-n1" ]
               }
 
+let example5 =
+        assert
+      :   deduplicate
+            [ Flag.Warn Warn.All
+            , Flag.Link (Link.Library "a")
+            , Flag.OptLevel OptLevel.O2
+            , Flag.Link (Link.Library "b")
+            , Flag.Warn Warn.All
+            , Flag.OptLevel OptLevel.O2
+            , Flag.Link (Link.Library "a")
+            ]
+        ≡ [ Flag.Link (Link.Library "a")
+          , Flag.Link (Link.Library "b")
+          , Flag.Warn Warn.All
+          , Flag.OptLevel OptLevel.O2
+          , Flag.Link (Link.Library "a")
+          ]
+
+let example6 =
+        assert
+      :   conflicts
+            [ Flag.TargetCpu Targets.Cpu.znver3
+            , Flag.TargetCpu Targets.Cpu.neoverse_n1
+            ]
+        ≡ [ "conflicting flags `znver3` and `neoverse-n1`: a target has one processor"
+          ]
+
 in  { Artifact
     , C
     , Rust
+    , Haskell
+    , Lean
     , Compiler
     , OptLevel
     , LTOMode
@@ -578,9 +804,14 @@ in  { Artifact
     , Userland
     , c_compiler
     , rust_compiler
+    , haskell_compiler
+    , lean_compiler
     , gcc_flags
     , c_flags
     , rustc_flags
     , raw_flags
     , conflicts
+    , deduplicate
+    , compose
+    , validate
     }

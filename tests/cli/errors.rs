@@ -170,7 +170,9 @@ fn conflicting_flags_and_raw_ones() {
     let repo = package(
         &environment,
         r#"a = C.library C.Library::{ name = "a", toolchain = toolchains.gcc, flags = [ C.Flag.OptLevel C.OptLevel.O2, C.Flag.OptLevel C.OptLevel.O0 ] },
-           b = C.library C.Library::{ name = "b", toolchain = toolchains.gcc, srcs = [ "b.c" ], flags = [ C.Flag.Raw "-fwrapv" ] }"#,
+           b = C.library C.Library::{ name = "b", toolchain = toolchains.gcc, srcs = [ "b.c" ], flags = [ C.Flag.Raw "-fwrapv" ] },
+           c = C.library C.Library::{ name = "c", toolchain = toolchains.gcc // { linker = Some toolchains.posix.artifact }, srcs = [ "b.c" ] },
+           d = C.library C.Library::{ name = "d", toolchain = toolchains.gcc // { flags = [ C.Flag.Warn C.Warn.All ] }, srcs = [ "d.c" ], flags = [ C.Flag.OptLevel C.OptLevel.O1, C.Flag.Warn C.Warn.All, C.Flag.OptLevel C.OptLevel.O1 ] }"#,
     );
     let run = repo.straylight(&["build", "//it:a"]).code(2);
     says(
@@ -181,6 +183,20 @@ fn conflicting_flags_and_raw_ones() {
     repo.git(["add", "-A"]);
     let run = repo.straylight(&["build", "//it:b"]).success();
     says(&run.stderr, &["warning", "-fwrapv"]);
+    // Commands see one tree: a part of its own would be ignored.
+    let run = repo.straylight(&["build", "//it:c"]).code(2);
+    says(
+        &run.stderr,
+        &["`//it:c` cannot be built", "has a linker of its own"],
+    );
+    // What is said twice is said once.
+    repo.write("it/d.c", "#error stop\n");
+    repo.git(["add", "-A"]);
+    let run = repo.straylight(&["build", "//it:d"]).code(1);
+    let command = run.stderr.lines().find(|line| line.starts_with("$ "));
+    let words: Vec<&str> = command.unwrap().split(' ').collect();
+    let count = |word: &str| words.iter().filter(|found| **found == word).count();
+    assert_eq!((count("-Wall"), count("-O1")), (1, 1), "{words:?}");
 }
 
 #[test]

@@ -49,6 +49,27 @@ fn pins_are_listed_and_shown() {
         &["/usr/include/stdio.h  ca://sha256:", " executable\n"],
     );
 
+    // A compiler that nothing here captures is pinned like any other.
+    let other = repo.read("toolchains.dhall");
+    let other = String::from_utf8(other).unwrap().replacen(
+        "in  {",
+        "in  { lean = toolchain (Toolchains.Compiler.Lean { version = \"4.9.0\", artifact, lean = \"/bin/lean\", c })\n    , ",
+        1,
+    );
+    let ours = "let artifact = { sha256 = \"".to_owned()
+        + &"1".repeat(64)
+        + "\", size = 5 }\n\nlet c = { version = \"18\", artifact, cc = \"/bin/clang\", cxx = None Text, ar = \"/bin/ar\" }\n\n\
+           let toolchain = \\(compiler : Toolchains.Compiler) -> { compiler, host = Targets.x86_64_linux, target = Targets.x86_64_linux, flags = [] : List Toolchains.Flag, linker = None Toolchains.Artifact, sysroot = None Toolchains.Artifact }\n\n";
+    repo.write(
+        "others.dhall",
+        &other.replacen("in  {", &format!("{ours}in  {{"), 1),
+    );
+    let list = ["toolchain", "list", "--file", "others.dhall"];
+    let list = repo.straylight(&list).success();
+    let lean = list.stdout.lines().find(|line| line.starts_with("lean"));
+    assert!(lean.unwrap().starts_with("lean   4.9.0  ca://sha256:1111"));
+    says(&list.stderr, &["`lean`", "git straylight toolchain upload"]);
+
     let run = repo.straylight(&["toolchain", "show", "clang"]).code(3);
     says(&run.stderr, &["pins no `clang`", "`gcc`, `posix`, `rustc`"]);
     fs::remove_file(repo.path.join("toolchains.dhall")).unwrap();

@@ -220,7 +220,7 @@ let rendered_flags =
         let own =
               Toolchains.c_flags
                 self.toolchain
-                (self.toolchain.flags # self.flags)
+                (Toolchains.compose self.toolchain self.flags)
 
         let defaults =
               merge
@@ -314,7 +314,7 @@ let target =
         , kind = ""
         , deps = self.deps
         , warnings = warnings self
-        , problems = Toolchains.conflicts (self.toolchain.flags # self.flags)
+        , problems = Toolchains.validate self.toolchain self.flags
         }
 
 let built

@@ -178,7 +178,7 @@ let problems =
 
         let asked = Targets.show_triple configuration.target
 
-        in    Toolchains.conflicts (self.toolchain.flags # self.flags)
+        in    Toolchains.validate self.toolchain self.flags
             # ( if    Natural/isZero (List/length Text self.srcs)
                 then  [ "it has no sources: the first of `srcs` is the root of the crate"
                       ]
@@ -251,7 +251,9 @@ let compile =
                   else  [] : List Text
                 )
             # literals
-                (Toolchains.rustc_flags (self.toolchain.flags # self.flags))
+                ( Toolchains.rustc_flags
+                    (Toolchains.compose self.toolchain self.flags)
+                )
             # own
             # dependencies makes
             # map

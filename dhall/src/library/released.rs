@@ -178,6 +178,13 @@ const RELEASED: &[Released] = &[
         ),
     },
     Released {
+        url: "https://straylight.cx/toolchains/v1.dhall",
+        sha256: "9624a2463acb1a5b593935b88ff59b9adabf1f2c47a2883d183d64c1ac9ea761",
+        bytes: include_bytes!(
+            "../../released/9624a2463acb1a5b593935b88ff59b9adabf1f2c47a2883d183d64c1ac9ea761.dhallb"
+        ),
+    },
+    Released {
         url: "https://straylight.cx/rules/command/v1.dhall",
         sha256: "59571ef3ac1d839d94490fe51526d7b0d654bfb867c860ed65b60972d2295737",
         bytes: include_bytes!(
@@ -186,16 +193,16 @@ const RELEASED: &[Released] = &[
     },
     Released {
         url: "https://straylight.cx/rules/c/v1.dhall",
-        sha256: "083bff81c671275f69cbbdb67bbd791966b9653e853840b573e9658c3ff48e8c",
+        sha256: "acc0ec9e48265cae26a7557980c2bd8a268f58b0c84413720e767ee452e61ac4",
         bytes: include_bytes!(
-            "../../released/083bff81c671275f69cbbdb67bbd791966b9653e853840b573e9658c3ff48e8c.dhallb"
+            "../../released/acc0ec9e48265cae26a7557980c2bd8a268f58b0c84413720e767ee452e61ac4.dhallb"
         ),
     },
     Released {
         url: "https://straylight.cx/rules/rust/v1.dhall",
-        sha256: "da1d3341fc0bab3b7f34af4c129d9e08374d339779edb68adc55a0bddf3c1fd3",
+        sha256: "22d35232c75e1fb1c8f77304f75aa58b607cad4c66c1ecd82f29004b99e6932c",
         bytes: include_bytes!(
-            "../../released/da1d3341fc0bab3b7f34af4c129d9e08374d339779edb68adc55a0bddf3c1fd3.dhallb"
+            "../../released/22d35232c75e1fb1c8f77304f75aa58b607cad4c66c1ecd82f29004b99e6932c.dhallb"
         ),
     },
 ];

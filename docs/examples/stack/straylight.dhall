@@ -1,14 +1,14 @@
 {- The typed library, pinned once for the whole repository. -}
 { C =
     https://straylight.cx/rules/c/v1.dhall
-      sha256:71795bdf9f393c3dcb5c86ad9d536dc6bbab0bba34c612880d12c584a7f742a5
+      sha256:acc0ec9e48265cae26a7557980c2bd8a268f58b0c84413720e767ee452e61ac4
 , Dice =
     https://straylight.cx/dice/v1.dhall
-      sha256:903be1bbda8a28154d1c3f8f75ce085778b9ee967408cc6a4961e380292f2542
+      sha256:da5b19b0a5796c55157b8dad0ee85642524a9b595a253e2fccd581c9dc6c909c
 , Targets =
     https://straylight.cx/targets/v1.dhall
       sha256:ea9249ecc7b1ec5a1fb6f1c501573be6588e87bc2c74c7199a383ce9bb761b9b
 , Toolchains =
     https://straylight.cx/toolchains/v1.dhall
-      sha256:b858afd7d516bf5078531c498d4ca57b91d669f4405690b625341c84969a05e3
+      sha256:9624a2463acb1a5b593935b88ff59b9adabf1f2c47a2883d183d64c1ac9ea761
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use serde::Deserialize;
 use straylight_build::target::Artifact;
 use straylight_dhall::{Evaluator, Location, Value, from_value};
 use straylight_exec::merkle;
@@ -20,8 +21,8 @@ pub(super) struct Pin {
     pub(super) name: String,
     pub(super) version: String,
     pub(super) digest: Digest,
-    /// The arguments of `capture` that make one like it.
-    recipe: String,
+    /// The arguments of `capture` that make one like it, if any do.
+    recipe: Option<String>,
 }
 
 impl Pin {
@@ -114,16 +115,40 @@ pub(super) fn read(path: &Path) -> Result<Vec<Pin>> {
     Ok(pins)
 }
 
-fn decode(value: &Value) -> Option<(String, Artifact, String)> {
+/// A toolchain of a compiler that is pinned, and that nothing here captures.
+#[derive(Deserialize)]
+struct Foreign {
+    compiler: ForeignCompiler,
+}
+
+#[derive(Deserialize)]
+enum ForeignCompiler {
+    #[serde(rename = "GHC")]
+    Ghc(Tree),
+    Lean(Tree),
+}
+
+#[derive(Deserialize)]
+struct Tree {
+    version: String,
+    artifact: Artifact,
+}
+
+fn decode(value: &Value) -> Option<(String, Artifact, Option<String>)> {
+    if let Ok(foreign) = from_value::<Foreign>(value) {
+        let (ForeignCompiler::Ghc(tree) | ForeignCompiler::Lean(tree)) = foreign.compiler;
+        return Some((tree.version, tree.artifact, None));
+    }
     if let Ok(toolchain) = from_value::<Toolchain>(value) {
-        let recipe = toolchain.recipe();
+        let recipe = Some(toolchain.recipe());
         return Some(match toolchain.compiler {
             Compiler::Gcc(c) | Compiler::Clang(c) => (c.version, c.artifact, recipe),
             Compiler::Rustc(rust) => (rust.version, rust.artifact, recipe),
         });
     }
     let userland: Userland = from_value(value).ok()?;
-    Some((userland.version, userland.artifact, "posix".to_owned()))
+    let recipe = Some("posix".to_owned());
+    Some((userland.version, userland.artifact, recipe))
 }
 
 fn digest(artifact: &Artifact) -> Option<Digest> {
@@ -162,7 +187,7 @@ fn by_hash(store: &LocalStore, name: &str, sha256: Sha256) -> Result<Pin> {
     let what = origin.as_ref().map_or(name, |origin| &origin.what);
     Ok(Pin {
         name: what.to_owned(),
-        recipe: what.to_owned(),
+        recipe: Some(what.to_owned()),
         version: origin.map(|origin| origin.version).unwrap_or_default(),
         digest: Digest::new(sha256, size.len()),
     })
@@ -224,10 +249,12 @@ pub(super) fn tell_missing(workspace: &Workspace, file: &Path, pin: &Pin) -> Res
             Err(error) => ui::message(format_args!("  {error}")),
         }
     }
-    ui::message(format_args!(
-        "  `git straylight toolchain capture {}` captures what this machine has: the same tree \
-         where the same packages are installed",
-        pin.recipe
-    ));
+    ui::message(match &pin.recipe {
+        Some(recipe) => format!(
+            "  `git straylight toolchain capture {recipe}` captures what this machine has: the \
+             same tree where the same packages are installed"
+        ),
+        None => "  `git straylight toolchain upload` puts it into a bucket, where it is".to_owned(),
+    });
     Ok(())
 }
