@@ -54,11 +54,18 @@ pub(crate) fn open_store() -> Result<Arc<LocalStore>> {
     Ok(Arc::new(LocalStore::open(cache_folder()?)?))
 }
 
-/// Returns the bucket that `straylight.bucket` names in git's configuration.
+/// Returns the bucket that `straylight.bucket` names in git's configuration: a URL, or
+/// the path of a folder, which begins at the root of the repository.
 pub(crate) fn remote(repository: &Repository) -> Option<Remote> {
-    repository
-        .config_string("straylight.bucket")
-        .map(Remote::new)
+    const KEY: &str = "straylight.bucket";
+    let url = repository.config_string(KEY)?;
+    if url.contains(':') {
+        return Some(Remote::new(url));
+    }
+    let path = repository.config_path(KEY).ok().flatten();
+    let root = repository.work_tree().unwrap_or(repository.git_dir());
+    let folder = root.join(path.unwrap_or_else(|| url.into()));
+    Some(Remote::new(folder.to_string_lossy()))
 }
 
 impl Workspace {

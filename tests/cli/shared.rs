@@ -134,7 +134,16 @@ fn a_capture_goes_to_the_bucket() {
         &["there is no bucket at", "straylight.bucket"],
     );
     assert!(repo.path.join("toolchains.dhall").exists());
-    fs::create_dir(environment.root().join("bucket")).unwrap();
+    let bucket = environment.root().join("bucket");
+    fs::create_dir(&bucket).unwrap();
     let captured = repo.straylight(&capture).success();
     says(&captured.stderr, &[&format!("uploaded `posix` to {url}: ")]);
+
+    // A path begins at the root of the repository, wherever it is used.
+    fs::create_dir(repo.path.join("below")).unwrap();
+    repo.git(["config", "straylight.bucket", "../bucket"]);
+    let again = repo.straylight(&["-C", "below", "toolchain", "upload"]);
+    let folder = repo.path.join("../bucket");
+    let known = format!("{} has `posix` already\n", folder.display());
+    assert_eq!(again.success().stderr, known);
 }
