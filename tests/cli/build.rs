@@ -64,7 +64,7 @@ fn builds_what_changed_and_stops_where_bytes_are_equal() {
     assert!(
         first
             .stdout
-            .starts_with("straylight-out/hello/hello/hello  ca://sha256:"),
+            .starts_with("//hello:hello  straylight-out/hello/hello/hello  ca://sha256:"),
         "{}",
         first.stdout
     );
@@ -119,7 +119,8 @@ fn builds_a_commit_from_its_objects() {
         .straylight(&["build", "--at", &first, "//hello"])
         .success();
     let place = format!("straylight-out/at/{tree}/hello/hello/hello");
-    assert!(built.stdout.starts_with(&place), "{}", built.stdout);
+    let line = format!("//hello:hello  {place}  ca://sha256:");
+    assert!(built.stdout.starts_with(&line), "{}", built.stdout);
     assert_eq!(
         repo.run(&repo.path.join(place).to_string_lossy(), &[])
             .success()
@@ -290,7 +291,9 @@ fn lists_targets_and_finds_them_from_a_folder() {
         .straylight(&["-C", "hello", "build", ":hello"])
         .success();
     assert!(
-        built.stdout.starts_with("straylight-out/hello/hello/hello"),
+        built
+            .stdout
+            .starts_with("//hello:hello  straylight-out/hello/hello/hello"),
         "{}",
         built.stdout
     );

@@ -19,7 +19,7 @@ fn shows_the_real_commands_in_a_new_folder() {
             "hello, straylight\n",
             "nothing to do: 4 actions up to date",
             "1 action run, 3 reused",
-            "$ git straylight build --at HEAD~1 //hello\nstraylight-out/at/",
+            "$ git straylight build --at HEAD~1 //hello\n//hello:hello  straylight-out/at/",
             "signed by SHA256:",
             "verified: signed, logged, rehashed, and the trace keeps to its spec",
             "artifact   FAILED",

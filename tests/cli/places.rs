@@ -24,7 +24,7 @@ fn copying<'a>(environment: &'a TestEnvironment, name: &str) -> Repo<'a> {
     repo
 }
 
-const BUILT: &str = "straylight-out/it/it/o  ca://sha256:434728a410a78f56fc1b5899c3593436e61ab0c731e9072d95e96db290205e53\n";
+const BUILT: &str = "//it:it  straylight-out/it/it/o  ca://sha256:434728a410a78f56fc1b5899c3593436e61ab0c731e9072d95e96db290205e53\n";
 
 /// Runs a script as the owner of a mount namespace; `$0` is the program.
 fn with_mounts(repo: &Repo<'_>, script: &str) -> Outcome {

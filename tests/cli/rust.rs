@@ -126,7 +126,7 @@ fn a_library_waits_for_metadata_and_a_program_for_code() {
     assert!(
         built
             .stdout
-            .starts_with("straylight-out/line/mid/libmid.rlib  ca://")
+            .starts_with("//line:mid  straylight-out/line/mid/libmid.rlib  ca://")
     );
     assert_eq!(built.stdout.lines().count(), 1, "{}", built.stdout);
 

@@ -158,7 +158,7 @@ fn a_terminal_shows_what_runs_and_keeps_only_messages() {
     let left = screen(&printed, 120);
     assert_eq!(left[..2], ["//it:warns: command:", "careful"], "{left:?}");
     assert!(
-        left[2].starts_with("straylight-out/it/quiet/a  ca://sha256:"),
+        left[2].starts_with("//it:quiet  straylight-out/it/quiet/a  ca://sha256:"),
         "{left:?}"
     );
     let [.., summary, end] = &left[..] else {

@@ -14,8 +14,8 @@ use crate::ui;
 
 /// Build targets
 ///
-/// Prints the path and the sha256 of each output, below `straylight-out/`.
-/// Without labels, builds every target in and below the current folder.
+/// Prints for each output the target, the path below `straylight-out/` and the
+/// sha256. Without labels, builds every target in and below the current folder.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// `//folder:name`, `//folder`, `:name` or `//folder/...`
@@ -39,10 +39,12 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         ui::result(json(&report));
         return Ok(code);
     }
-    let outputs = report.built.iter().flat_map(|built| &built.outputs);
-    ui::results(outputs.map(|output| {
-        let place = output.place.as_deref().unwrap_or(&output.path);
-        format!("{place}  {}", content_name(&output.content))
+    ui::results(report.built.iter().flat_map(|built| {
+        built.outputs.iter().map(|output| {
+            let place = output.place.as_deref().unwrap_or(&output.path);
+            let name = content_name(&output.content);
+            format!("{}  {place}  {name}", built.label)
+        })
     }));
     let elapsed = started.elapsed().as_secs_f64();
     ui::message(format_args!("{} ({elapsed:.2} s)", summary(&report)));
