@@ -7,6 +7,7 @@
 mod commands;
 mod diagram;
 mod error;
+mod options;
 mod profile;
 mod progress;
 mod setup;

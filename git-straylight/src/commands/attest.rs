@@ -21,7 +21,8 @@ use straylight_odb::{Repository, Sha256, layout};
 
 use super::conclude;
 use crate::error::{CommandError, Result};
-use crate::setup::{HowArgs, Setup, Workspace};
+use crate::options::HowArgs;
+use crate::setup::{Setup, Workspace};
 use crate::ui;
 
 /// Sign what a commit builds

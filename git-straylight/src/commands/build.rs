@@ -9,7 +9,8 @@ use straylight_exec::trace::TraceContent;
 
 use super::{conclude, summary};
 use crate::error::Result;
-use crate::setup::{BuildArgs, Setup, Workspace};
+use crate::options::BuildArgs;
+use crate::setup::{Setup, Workspace};
 use crate::ui;
 
 /// Build targets

@@ -7,7 +7,8 @@ use straylight_build::Wanted;
 
 use super::conclude;
 use crate::error::{CommandError, Result};
-use crate::setup::{BuildArgs, Setup, Workspace};
+use crate::options::BuildArgs;
+use crate::setup::{Setup, Workspace};
 
 /// Build a program and run it
 ///

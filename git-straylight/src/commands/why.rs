@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use straylight_build::why::{Cause, Explanation, Fate, FileChange, StepNews};
 
 use crate::error::Result;
-use crate::setup::{WhichArgs, Workspace};
+use crate::options::WhichArgs;
+use crate::setup::Workspace;
 use crate::ui;
 
 /// How many changed files of one step are shown.

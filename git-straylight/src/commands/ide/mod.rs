@@ -13,7 +13,8 @@ use straylight_build::{Label, Wanted};
 
 use super::{conclude, write_file};
 use crate::error::{CommandError, Result};
-use crate::setup::{HowArgs, Setup, Workspace};
+use crate::options::HowArgs;
+use crate::setup::{Setup, Workspace};
 use crate::ui;
 use compilers::Compilers;
 

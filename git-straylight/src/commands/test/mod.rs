@@ -13,7 +13,8 @@ use straylight_build::{BuildError, Report, Wanted};
 use super::build::json_failures;
 use super::{conclude, summary, write_file};
 use crate::error::{CommandError, Result};
-use crate::setup::{BuildArgs, Setup, Workspace};
+use crate::options::BuildArgs;
+use crate::setup::{Setup, Workspace};
 use crate::ui;
 use case::{Case, Ending, cases};
 
