@@ -1,6 +1,7 @@
 //! Files that git stores otherwise than they lie in the work tree: filters, encodings
 //! and line endings, which gitattributes(5) names.
 
+use std::io::{self, Read};
 use std::path::PathBuf;
 
 use gix::index::entry::Mode;
@@ -39,16 +40,38 @@ impl Repository {
 
 impl Index {
     /// Returns whether git takes the file at `path` for unchanged, by its stat data,
-    /// and stores something else than its `bytes`.
-    #[must_use]
-    pub fn is_converted(&self, path: &str, stat: &FileStat, bytes: &[u8]) -> bool {
-        let Some(entry) = self.get(path) else {
-            return false;
+    /// and stores something else than what is in it. `open` is called only if it must
+    /// be read.
+    ///
+    /// # Errors
+    /// What `open` returns, and what reading does.
+    pub fn is_converted<R: Read>(
+        &self,
+        path: &str,
+        stat: &FileStat,
+        open: impl FnOnce() -> io::Result<R>,
+    ) -> io::Result<bool> {
+        let Some(entry) = self.get(path).filter(|entry| stat.is_as_in(&entry.stat)) else {
+            return Ok(false);
         };
-        let blob = gix::objs::Kind::Blob;
-        let stored = gix::objs::compute_hash(gix::hash::Kind::Sha1, blob, bytes);
-        let stored = stored.ok().and_then(|id| ObjectId::from_gix(&id));
-        stat.is_as_in(&entry.stat) && stored != Some(entry.id)
+        let mut hasher = gix::hash::hasher(gix::hash::Kind::Sha1);
+        hasher.update(&gix::objs::encode::loose_header(
+            gix::objs::Kind::Blob,
+            stat.size,
+        ));
+        let mut file = open()?;
+        let mut chunk = vec![0; 1 << 16];
+        loop {
+            match file.read(&mut chunk) {
+                Ok(0) => break,
+                Ok(read) => hasher.update(&chunk[..read]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        // A hash that git refuses to take is not that of its blob.
+        let stored = hasher.try_finalize().ok();
+        Ok(stored.and_then(|id| ObjectId::from_gix(&id)) != Some(entry.id))
     }
 }
 

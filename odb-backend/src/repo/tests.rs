@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -735,4 +735,65 @@ proptest! {
         read.sort_by(|a, b| a.name.cmp(&b.name));
         prop_assert_eq!(read, entries);
     }
+}
+
+#[test]
+fn conversions_are_looked_for_where_git_looks() {
+    let fixture = GitFixture::new();
+    fixture.write("a/.gitattributes", "*.png binary\n*.c text\n");
+    fixture.write("a/file", "one\r\n");
+    fixture.commit("plain");
+    let may = || {
+        let repository = Repository::discover(fixture.path()).unwrap();
+        repository.may_convert(&repository.index().unwrap())
+    };
+    assert!(!may());
+    fixture.git(&["config", "core.autocrlf", "input"]);
+    assert!(may());
+    fixture.git(&["config", "core.autocrlf", "false"]);
+    assert!(!may());
+    let info = fixture.path().join(".git/info/attributes");
+    fs::create_dir_all(info.parent().unwrap()).unwrap();
+    fs::write(&info, "*.txt working-tree-encoding=UTF-16\n").unwrap();
+    assert!(may());
+    fs::remove_file(&info).unwrap();
+    let users = fixture.folder().join("attributes");
+    fs::write(&users, "* filter=lfs\n").unwrap();
+    fixture.git(&["config", "core.attributesFile", users.to_str().unwrap()]);
+    assert!(may());
+    fixture.git(&["config", "--unset", "core.attributesFile"]);
+    fixture.write("a/.gitattributes", "file eol=crlf\n");
+    assert!(may());
+
+    // What is stored differs from what is here, as far as git has looked.
+    fixture.git(&["add", "--renormalize", "."]);
+    fixture.commit("converted");
+    fs::remove_file(fixture.path().join("a/file")).unwrap();
+    fixture.git(&["checkout", "a/file"]);
+    let path = fixture.path().join("a/file");
+    let index = Repository::discover(fixture.path())
+        .unwrap()
+        .index()
+        .unwrap();
+    let stat = |path: &std::path::Path| {
+        let metadata = fs::metadata(path).unwrap();
+        FileStat {
+            mtime: (metadata.mtime(), metadata.mtime_nsec()),
+            ino: metadata.ino(),
+            size: metadata.len(),
+        }
+    };
+    let is_converted = |stat: &FileStat| {
+        let open = || fs::File::open(&path);
+        index.is_converted("a/file", stat, open).unwrap()
+    };
+    assert_eq!(fs::read(&path).unwrap(), b"one\r\n");
+    let seen = stat(&path);
+    assert!(is_converted(&seen));
+    let changed = FileStat { size: 4, ..seen };
+    assert!(!is_converted(&changed));
+    let attributes = fixture.path().join("a/.gitattributes");
+    let open = || fs::File::open(&attributes);
+    let own = index.is_converted("a/.gitattributes", &stat(&attributes), open);
+    assert!(!own.unwrap());
 }

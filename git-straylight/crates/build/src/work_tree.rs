@@ -258,12 +258,12 @@ impl SourceTree for WorkTree {
             return Ok(Standing::Tracked);
         }
         let (path, stamp) = self.locate(path)?;
-        let bytes =
-            fs::read(self.root.join(&path)).map_err(|error| self.unreadable(&path, error))?;
-        Ok(match index.is_converted(&path, &stamp.to_stat(), &bytes) {
-            true => Standing::Converted,
-            false => Standing::Tracked,
-        })
+        let open = || fs::File::open(self.root.join(&path));
+        match index.is_converted(&path, &stamp.to_stat(), open) {
+            Ok(true) => Ok(Standing::Converted),
+            Ok(false) => Ok(Standing::Tracked),
+            Err(error) => Err(self.unreadable(&path, error)),
+        }
     }
 
     fn file_signature(&self, path: &str) -> Option<Signature> {
