@@ -32,9 +32,10 @@ pub(crate) fn result(line: impl fmt::Display) {
     }
 }
 
-/// Writes many lines of the result at once.
+/// Writes many lines of the result at once, without colours.
 pub(crate) fn results(lines: impl Iterator<Item = impl fmt::Display>) {
-    let mut to = std::io::BufWriter::new(anstream::stdout().lock());
+    const BUFFER: usize = 1 << 16;
+    let mut to = std::io::BufWriter::with_capacity(BUFFER, std::io::stdout().lock());
     let write = || {
         for line in lines {
             writeln!(to, "{line}")?;
