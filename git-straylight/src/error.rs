@@ -403,6 +403,7 @@ fn remote_kind(error: &RemoteError) -> Kind {
         RemoteError::Tree(_) | RemoteError::Incomplete { .. } => Kind::Missing,
         RemoteError::Store(_) => Kind::Environment,
         RemoteError::Corrupt { .. } => Kind::Untrusted,
+        RemoteError::Cancelled => Kind::Interrupted,
     }
 }
 

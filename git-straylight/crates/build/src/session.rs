@@ -59,10 +59,13 @@ impl Services {
             return Ok(false);
         };
         let sha256 = digest.sha256();
-        let fetched = fetch(remote, &self.store, digest);
-        let transfer = fetched.map_err(|error| BuildError::Remote {
-            sha256: sha256.to_string(),
-            error,
+        let fetched = fetch(remote, &self.store, digest, &self.cancellation);
+        let transfer = fetched.map_err(|error| match error {
+            RemoteError::Cancelled => BuildError::Cancelled,
+            error => BuildError::Remote {
+                sha256: sha256.to_string(),
+                error,
+            },
         })?;
         let transfer = transfer.unwrap_or_default();
         if transfer == Transfer::default() {
@@ -77,7 +80,8 @@ impl Services {
     }
 }
 
-type Fetch = fn(&Remote, &LocalStore, &Digest) -> Result<Option<Transfer>, RemoteError>;
+type Fetch =
+    fn(&Remote, &LocalStore, &Digest, &Cancellation) -> Result<Option<Transfer>, RemoteError>;
 
 /// Something to tell about a result, as long as it stands.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Encode, Decode)]

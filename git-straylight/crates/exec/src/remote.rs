@@ -14,6 +14,7 @@ use std::sync::{Mutex, PoisonError};
 use straylight_odb::digest::DigestWriter;
 use straylight_odb::{Bucket, BucketError, Digest, LocalStore, Sha256, StoreError, layout};
 
+use crate::cancellation::Cancellation;
 use crate::merkle::{self, Node, TreeError};
 
 /// How many files are under way at once: most of the time goes to waiting.
@@ -58,6 +59,9 @@ pub enum RemoteError {
         /// The key.
         key: String,
     },
+    /// Somebody stopped it. What came until then stays.
+    #[error("stopped while it was fetched")]
+    Cancelled,
     /// The bucket has a folder of a tree, and not all that is in it.
     #[error("the bucket `{url}` lacks `{key}`, a part of the tree {tree}")]
     Incomplete {
@@ -82,6 +86,7 @@ impl RemoteError {
                 "nothing of it was kept: take the key away there, and run `git straylight \
                  toolchain upload` where the toolchain is"
             }
+            Self::Cancelled => "run it again: it goes on where it ended",
             Self::Incomplete { .. } => {
                 "`git straylight toolchain upload` completes it, where the toolchain is"
             }
@@ -170,10 +175,11 @@ impl Remote {
         &self,
         store: &LocalStore,
         digest: &Digest,
+        cancellation: &Cancellation,
     ) -> Result<Option<Transfer>, RemoteError> {
-        let bucket = self.bucket()?;
+        let from = (&self.bucket()?, cancellation);
         let mut transfer = Transfer::default();
-        Ok(match self.fetch(&bucket, store, digest)? {
+        Ok(match self.fetch(from, store, digest)? {
             Fetched::Absent => None,
             Fetched::Here => Some(transfer),
             Fetched::New => {
@@ -192,9 +198,10 @@ impl Remote {
         &self,
         store: &LocalStore,
         root: &Digest,
+        cancellation: &Cancellation,
     ) -> Result<Option<Transfer>, RemoteError> {
         let one = self.fetching.lock().unwrap_or_else(PoisonError::into_inner);
-        let bucket = self.bucket()?;
+        let from = (&self.bucket()?, cancellation);
         let mut transfer = Transfer::default();
         let mut files = BTreeSet::new();
         let mut folders = vec![*root];
@@ -203,7 +210,7 @@ impl Remote {
             if !seen.insert(folder) {
                 continue;
             }
-            match self.fetch(&bucket, store, &folder)? {
+            match self.fetch(from, store, &folder)? {
                 Fetched::Absent if folder == *root => return Ok(None),
                 Fetched::Absent => return Err(self.incomplete(&folder, root)),
                 fetched => transfer.add(&folder, fetched == Fetched::New),
@@ -217,11 +224,9 @@ impl Remote {
             }
         }
         let files: Vec<Digest> = files.into_iter().collect();
-        let moved = at_once(&files, |digest| {
-            match self.fetch(&bucket, store, digest)? {
-                Fetched::Absent => Err(self.incomplete(digest, root)),
-                fetched => Ok(fetched == Fetched::New),
-            }
+        let moved = at_once(&files, |digest| match self.fetch(from, store, digest)? {
+            Fetched::Absent => Err(self.incomplete(digest, root)),
+            fetched => Ok(fetched == Fetched::New),
         })?;
         drop(one);
         transfer.blobs += moved.blobs;
@@ -231,10 +236,13 @@ impl Remote {
 
     fn fetch(
         &self,
-        bucket: &Bucket,
+        (bucket, cancellation): (&Bucket, &Cancellation),
         store: &LocalStore,
         digest: &Digest,
     ) -> Result<Fetched, RemoteError> {
+        if cancellation.is_cancelled() {
+            return Err(RemoteError::Cancelled);
+        }
         if store.intact_path(digest)?.is_some() {
             return Ok(Fetched::Here);
         }
@@ -242,11 +250,16 @@ impl Remote {
         let mut found = false;
         let stored = store.write_verified(digest, |sink| -> Result<(), RemoteError> {
             let left = digest.size();
-            let mut sink = Bounded { sink, left };
+            let mut sink = Bounded {
+                sink,
+                left,
+                cancellation,
+            };
             let read = bucket.read_into(&key, &mut sink);
             // Why the sink refuses, nobody needs to know: the digest will differ.
             found = !matches!(read, Ok(None));
             match read {
+                Err(_) if cancellation.is_cancelled() => Err(RemoteError::Cancelled),
                 Err(_) if sink.left == 0 => Ok(()),
                 Err(error) => Err(error.into()),
                 Ok(_) => Ok(()),
@@ -314,14 +327,18 @@ impl Parts {
     }
 }
 
-/// A sink that takes so many bytes and no more.
+/// A sink that takes so many bytes and no more, and none once it is cancelled.
 struct Bounded<'a> {
     sink: &'a mut dyn Write,
     left: u64,
+    cancellation: &'a Cancellation,
 }
 
 impl Write for Bounded<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.cancellation.is_cancelled() {
+            return Err(io::Error::other("cancelled"));
+        }
         if bytes.len() as u64 > self.left {
             self.left = 0;
             return Err(io::Error::other("it is longer than its digest says"));

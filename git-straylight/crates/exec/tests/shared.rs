@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use straylight_exec::merkle::{self, hash_tree};
 use straylight_exec::remote::{RemoteError, Transfer};
-use straylight_exec::{Remote, TreeError};
+use straylight_exec::{Cancellation, Remote, TreeError};
 use straylight_odb::{Digest, LocalStore, layout};
 
 /// Two machines and a folder that both can reach.
@@ -56,7 +56,8 @@ impl Machines {
     }
 
     fn fetch(&self) -> Result<Option<Transfer>, RemoteError> {
-        self.remote.fetch_tree(&self.there, &self.root)
+        let never = Cancellation::new();
+        self.remote.fetch_tree(&self.there, &self.root, &never)
     }
 }
 
@@ -167,11 +168,23 @@ fn machines_that_fetch_at_once_fetch_once() {
 }
 
 #[test]
+fn a_fetch_can_be_stopped_and_goes_on() {
+    let machines = Machines::new();
+    let sent = machines.upload().unwrap();
+    let stopped = Cancellation::new();
+    stopped.cancel();
+    let (there, root) = (&machines.there, &machines.root);
+    let fetched = machines.remote.fetch_tree(there, root, &stopped);
+    assert!(matches!(fetched, Err(RemoteError::Cancelled)));
+    assert_eq!(machines.fetch().unwrap(), Some(sent));
+}
+
+#[test]
 fn a_bucket_that_is_not_there_is_told_of() {
     let machines = Machines::new();
     let nowhere = Remote::new("file:///nonexistent/bucket");
     let error = nowhere
-        .fetch_tree(&machines.there, &machines.root)
+        .fetch_tree(&machines.there, &machines.root, &Cancellation::new())
         .unwrap_err();
     assert!(error.to_string().contains("file:///nonexistent/bucket"));
     assert!(error.cure().contains("straylight.bucket"));
