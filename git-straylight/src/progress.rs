@@ -14,8 +14,8 @@ use std::io::{IsTerminal as _, Write as _};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use straylight_build::Label;
 use straylight_build::observer::{Event, Observer, Work};
+use straylight_build::{Label, Place};
 use straylight_exec::Status;
 
 use crate::ui::{self, BAD, FAINT, WARNING, message, styled};
@@ -144,6 +144,12 @@ impl Progress {
     }
 }
 
+/// Keeps the first place in which a source is listed.
+fn list(sources: &mut Sources, path: &str, place: &Place) {
+    let place = || place.to_string();
+    sources.entry(path.to_owned()).or_insert_with(place);
+}
+
 /// Warns of sources that git does not know.
 fn tell_untracked(sources: &Sources) {
     tell(sources, |path| match path {
@@ -258,18 +264,10 @@ impl Observer for Progress {
                 message(format_args!("  {FAINT}-->{FAINT:#} {place}"));
             }),
             Event::Converted { place, path } => {
-                let mut state = self.shared.state();
-                let places = &mut state.converted;
-                places
-                    .entry(path.to_owned())
-                    .or_insert_with(|| place.to_string());
+                list(&mut self.shared.state().converted, path, place);
             }
             Event::Untracked { place, path } => {
-                let mut state = self.shared.state();
-                let places = &mut state.untracked;
-                places
-                    .entry(path.to_owned())
-                    .or_insert_with(|| place.to_string());
+                list(&mut self.shared.state().untracked, path, place);
             }
             Event::Worked { .. } => {}
         }
