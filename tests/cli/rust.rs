@@ -1,5 +1,7 @@
 //! Rust crates: libraries, a procedural macro, a program, tests.
 
+use std::fs;
+
 use crate::support::{Repo, TestEnvironment, import, says};
 
 const BUILD: &str = r#"
@@ -153,6 +155,90 @@ fn a_library_waits_for_metadata_and_a_program_for_code() {
     repo.write("line/base.rs", &base(2).replace("N }", "N + 1 }"));
     let run = repo.straylight(&["run", "//line:top"]).success();
     assert_eq!(run.stdout, "6\n");
+}
+
+/// A crate as the registry has it: an archive, pinned by the hash of its bytes.
+#[test]
+fn a_crate_is_a_pinned_archive() {
+    let environment = TestEnvironment::new();
+    let repo = crates(&environment, "one");
+    // Its root has a module in another file, and the archive a folder around both.
+    let package = environment.root().join("packed/twice-1.2.0/src");
+    fs::create_dir_all(&package).unwrap();
+    fs::write(package.join("lib.rs"), "mod by;\npub use by::twice;\n").unwrap();
+    fs::write(
+        package.join("by.rs"),
+        "pub fn twice(n: u64) -> u64 { 2 * n }\n",
+    )
+    .unwrap();
+    let pack = environment
+        .command("tar")
+        .args(["-C", "packed", "-czf", "twice-1.2.0.crate", "twice-1.2.0"])
+        .status();
+    assert!(pack.unwrap().success());
+    let archive = environment.root().join("twice-1.2.0.crate");
+    let pinned = repo
+        .straylight(&["pin", archive.to_str().unwrap()])
+        .success();
+    fs::remove_file(&archive).unwrap();
+    let build = format!(
+        r#"let Rust = {}
+let Command = {}
+let Dice = {}
+let toolchains = ../toolchains.dhall
+let crate = Rust.Library::{{ name = "", toolchain = toolchains.rustc, srcs = [] : List Text }}
+let unpack = "mkdir \"$2\"; tar -xzf \"$1\" -C \"$2\" --strip-components=1"
+
+in  {{ twice_src =
+        Command.command
+          Command.Command::{{
+          , name = "twice_src"
+          , root = Some toolchains.posix.artifact
+          , arguments =
+              Command.shell
+                toolchains.posix
+                unpack
+                [ Dice.Argument.Pieces [ Dice.Piece.Source ({}) ], Command.out "crate" ]
+          , folders = [ "crate" ]
+          }}
+    , twice =
+        Rust.library
+          (     crate
+            //  {{ name = "twice"
+                , version = "1.2.0"
+                , crate_root = Some (Dice.Source.Output {{ target = ":twice_src", output = "crate/src/lib.rs" }})
+                }}
+          )
+    , four = Rust.binary (crate // {{ name = "four", srcs = [ "four.rs" ], deps = [ ":twice" ] }})
+    , none = Rust.library (crate // {{ name = "none" }})
+    }}
+"#,
+        import("rules/rust/v1.dhall"),
+        import("rules/command/v1.dhall"),
+        import("dice/v1.dhall"),
+        pinned.stdout.trim()
+    );
+    repo.write("pinned/BUILD.dhall", &build);
+    repo.write(
+        "pinned/four.rs",
+        "fn main() { println!(\"{}\", twice::twice(2)); }\n",
+    );
+    let run = repo.straylight(&["run", "//pinned:four"]).success();
+    assert_eq!(run.stdout, "4\n");
+    // An editor reads the unpacked files.
+    repo.straylight(&["ide", "//pinned:four"]).success();
+    let project = repo.read("rust-project.json");
+    let project: serde_json::Value = serde_json::from_slice(&project).unwrap();
+    let root = "straylight-out/pinned/twice_src/crate/src/lib.rs";
+    let known = project["crates"].as_array().unwrap().iter();
+    let roots: Vec<_> = known
+        .map(|known| known["root_module"].as_str().unwrap())
+        .collect();
+    let unpacked = repo.path.join(root);
+    assert!(roots.contains(&unpacked.to_str().unwrap()), "{roots:?}");
+    assert!(unpacked.exists());
+    let refused = repo.straylight(&["build", "//pinned:none"]).code(2);
+    says(&refused.stderr, &["it has no sources", "`crate_root`"]);
 }
 
 #[test]

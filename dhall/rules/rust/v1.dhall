@@ -1,9 +1,10 @@
 {-
 Rust libraries, programs, procedural macros and tests.
 
-A target is one crate. The first of its sources is the crate's root. Crates
-that it names in `deps` are `extern` under their own names; what those depend
-on is found, and not seen. C libraries among `deps` are linked.
+A target is one crate. The first of its sources is the crate's root, unless
+another is named. Crates that it names in `deps` are `extern` under their own
+names; what those depend on is found, and not seen. C libraries among `deps`
+are linked.
 -}
 let Dice = ../../dice/v1.dhall
 
@@ -24,7 +25,8 @@ let Edition = < E2015 | E2018 | E2021 | E2024 >
 let Sources =
       {- What all Rust rules take. `name` is the target's, `crate` the crate's
          if it is another. `srcs`: files of the package; `generated_srcs`: made
-         by other targets, or pinned. `version` distinguishes crates of one
+         by other targets, or pinned. `crate_root`: the crate's root, if it is not
+         the first of `srcs`, such as a file of an unpacked archive. `version` distinguishes crates of one
          name. `cfgs`: what `cfg` sees besides features, such as what a build
          script would say. `aliases`: dependencies that the crate knows by other
          names; they are among `deps` as well. `env`: what `env!` sees. `flags` are for this crate
@@ -37,6 +39,7 @@ let Sources =
       , edition : Edition
       , srcs : List Text
       , generated_srcs : List Source
+      , crate_root : Optional Source
       , features : List Text
       , cfgs : List Text
       , cap_lints : Bool
@@ -52,6 +55,7 @@ let defaults =
       , version = "0.0.0"
       , edition = Edition.E2024
       , generated_srcs = [] : List Source
+      , crate_root = None Source
       , features = [] : List Text
       , cfgs = [] : List Text
       , cap_lints = False
@@ -118,6 +122,20 @@ let crate_name =
               self.crate
           )
 
+let root_of
+    : Sources → Optional Source
+    = λ(self : Sources) →
+        merge
+          { None =
+              merge
+                { None = None Source
+                , Some = λ(first : Text) → Some (Source.File first)
+                }
+                (List/head Text self.srcs)
+          , Some = λ(root : Source) → Some root
+          }
+          self.crate_root
+
 let Dependency =
       {- A dependency's outputs, as sets hand them on. -}
       λ(set : Text) →
@@ -179,11 +197,13 @@ let problems =
         let asked = Targets.show_triple configuration.target
 
         in    Toolchains.validate self.toolchain self.flags
-            # ( if    Natural/isZero (List/length Text self.srcs)
-                then  [ "it has no sources: the first of `srcs` is the root of the crate"
-                      ]
-                else  [] : List Text
-              )
+            # merge
+                { None =
+                  [ "it has no sources: the first of `srcs` is the root of the crate, or `crate_root` names it"
+                  ]
+                , Some = λ(_ : Source) → [] : List Text
+                }
+                (root_of self)
             # merge
                 { None =
                   [ "its toolchain has no Rust compiler: `git straylight toolchain capture rustc` makes one"
@@ -269,10 +289,9 @@ let compile =
             # merge
                 { None = [] : List Argument
                 , Some =
-                    λ(root : Text) →
-                      [ Argument.Pieces [ Piece.Source (Source.File root) ] ]
+                    λ(root : Source) → [ Argument.Pieces [ Piece.Source root ] ]
                 }
-                (List/head Text self.srcs)
+                (root_of self)
             # merge
                 { Library =
                   [ Dice.literal "--emit=metadata,link"
@@ -321,11 +340,11 @@ let target =
             merge
               { None = None Dice.Crate.Type
               , Some =
-                  λ(root : Text) →
+                  λ(root : Source) →
                     Some
                       Dice.Crate::{
                       , name = crate_name self
-                      , root = Source.File root
+                      , root
                       , edition = show_edition self.edition
                       , cfg = all_cfgs self
                       , env = self.env
@@ -333,7 +352,7 @@ let target =
                       , vendored = self.cap_lints
                       }
               }
-              (List/head Text self.srcs)
+              (root_of self)
         , warnings = warnings self
         , problems = problems self configuration
         }

@@ -205,4 +205,11 @@ const RELEASED: &[Released] = &[
             "../../released/22d35232c75e1fb1c8f77304f75aa58b607cad4c66c1ecd82f29004b99e6932c.dhallb"
         ),
     },
+    Released {
+        url: "https://straylight.cx/rules/rust/v1.dhall",
+        sha256: "40ae10cde03050aed8117706f7988f9a4154f4e35feef0ab5981fc1213e43c4a",
+        bytes: include_bytes!(
+            "../../released/40ae10cde03050aed8117706f7988f9a4154f4e35feef0ab5981fc1213e43c4a.dhallb"
+        ),
+    },
 ];

@@ -22,7 +22,7 @@ use crate::lower;
 use crate::materialize::Materializer;
 use crate::path;
 use crate::sets::Node as _;
-use crate::target::{Mention, Source, Variable};
+use crate::target::{Crate, Mention, Source, Variable};
 
 /// The command that compiles a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,7 +115,7 @@ pub(crate) async fn load(
             .extend(crate_of(analysed, materializer, &crates)?);
         if let Some(known) = &analysed.declared.target.rust_crate {
             let own = known.proc_macro.is_some().then_some(analysed);
-            let read = sources_of_others(analysed);
+            let read = sources_of_others(analysed, known);
             let makers = own.into_iter().chain(read);
             let labels = makers.map(|maker| maker.declared.label.clone());
             editing.generators.extend(labels);
@@ -153,9 +153,13 @@ fn commands(
 }
 
 /// Returns the targets that make sources of a crate.
-fn sources_of_others(analysed: &Arc<Analysed>) -> impl Iterator<Item = &Arc<Analysed>> {
+fn sources_of_others<'a>(
+    analysed: &'a Arc<Analysed>,
+    known: &'a Crate,
+) -> impl Iterator<Item = &'a Arc<Analysed>> {
     let inputs = (analysed.declared.target.actions.iter()).flat_map(|action| &action.inputs);
-    inputs.filter_map(|source| match source {
+    let sources = inputs.chain([&known.root]);
+    sources.filter_map(|source| match source {
         Source::Output { target, .. } => Some(analysed.mentioned(&Mention::target(target))),
         Source::File(_) | Source::Pinned(_) => None,
     })
