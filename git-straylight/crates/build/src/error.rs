@@ -167,7 +167,7 @@ pub enum BuildError {
     Problems {
         /// The target.
         label: Label,
-        /// Its package's file.
+        /// Where its name is written.
         place: Place,
         /// In the words of the rule.
         problems: Vec<String>,

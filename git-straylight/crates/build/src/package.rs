@@ -121,12 +121,21 @@ impl Package {
             }
         }
         let fingerprint = fingerprint(files, &sources)?;
+        let places = Places::new(path, Arc::clone(files));
+        let rules = rules(&evaluated.value, &evaluated.ty).map_err(|refused| {
+            Arc::new(BuildError::NotRules {
+                place: refused
+                    .name
+                    .map_or(places.file(), |name| places.last_of(&name)),
+                problem: refused.problem,
+            })
+        })?;
         Ok(Self {
             path: path.clone(),
             files: sources,
             fingerprint,
-            rules: rules(&evaluated.value, &evaluated.ty).map_err(not_rules)?,
-            places: Places::new(path, Arc::clone(files)),
+            rules,
+            places,
         })
     }
 
@@ -172,19 +181,34 @@ struct Head {
     platforms: Vec<Triple>,
 }
 
-fn rules(value: &Value, ty: &Value) -> Result<BTreeMap<String, Rule>, String> {
+/// Why the value of a file is no package.
+struct Refused {
+    problem: String,
+    /// The name that it is about.
+    name: Option<String>,
+}
+
+impl From<String> for Refused {
+    fn from(problem: String) -> Self {
+        Self {
+            problem,
+            name: None,
+        }
+    }
+}
+
+fn rules(value: &Value, ty: &Value) -> Result<BTreeMap<String, Rule>, Refused> {
     let (Some(fields), Some(types)) = (value.fields(), ty.fields()) else {
-        return Err("a package is a record of rules, `{ name = rule, … }`".to_owned());
+        let problem = "a package is a record of rules, `{ name = rule, … }`";
+        return Err(problem.to_owned().into());
     };
     if types
         .iter()
         .any(|(name, ty)| name == "build" && ty.function_type().is_some())
     {
-        return Err(
-            "the file is one rule; a package is a record of rules: write \
-                    `let rule = … in { name = rule }`"
-                .to_owned(),
-        );
+        let problem = "the file is one rule; a package is a record of rules: write \
+                       `let rule = … in { name = rule }`";
+        return Err(problem.to_owned().into());
     }
     let mut rules = BTreeMap::new();
     let mut names: BTreeMap<String, String> = BTreeMap::new();
@@ -192,9 +216,13 @@ fn rules(value: &Value, ty: &Value) -> Result<BTreeMap<String, Rule>, String> {
         let (name, rule) = rule(&value, &ty)
             .map_err(|problem| format!("the field `{field}` is not a rule: {problem}"))?;
         if let Some(other) = names.insert(name.clone(), field.clone()) {
-            return Err(format!(
-                "the rules `{other}` and `{field}` are both named `{name}`"
-            ));
+            return Err(Refused {
+                problem: format!(
+                    "the rules `{other}` and `{field}` are both named `{name}`: give one of them \
+                     another name"
+                ),
+                name: Some(name),
+            });
         }
         rules.insert(name, rule);
     }

@@ -38,6 +38,13 @@ impl Places {
         found.map_or_else(|| self.file(), |(place, _)| place.clone())
     }
 
+    /// Returns where `text` is written for the last time.
+    pub(crate) fn last_of(&self, text: &str) -> Place {
+        let literals = self.literals.get_or_init(|| self.read());
+        let found = literals.iter().rfind(|(_, literal)| literal == text);
+        found.map_or_else(|| self.file(), |(place, _)| place.clone())
+    }
+
     /// What cannot be read has no places; whoever needs the file says why.
     fn read(&self) -> Vec<(Place, String)> {
         let read = self.files.read(&self.file).ok();

@@ -52,6 +52,11 @@ fn refuses_what_is_not_a_package() {
         assert!(failure.contains(message), "{text}\n{failure}");
         assert!(failure.contains("p/BUILD.dhall"), "{failure}");
     }
+    let text =
+        "in { x = rule (made \"x\" [ say \"a\" ])\n   , y = rule (made \"x\" [ say \"b\" ]) }";
+    let failure = failure(text);
+    assert!(failure.contains("--> p/BUILD.dhall:10:21"), "{failure}");
+    assert!(failure.contains("another name"), "{failure}");
 }
 
 #[test]
