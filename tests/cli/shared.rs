@@ -80,6 +80,39 @@ fn a_teammate_builds_with_what_was_captured_elsewhere() {
     says(&list.stderr, &["there is no bucket at `file://"]);
 }
 
+/// Steps that find at the same time that the same is missing.
+#[test]
+fn what_many_steps_lack_is_fetched_once() {
+    let (owner, teammate) = (TestEnvironment::new(), TestEnvironment::new());
+    let (repo, url) = sharing(&owner);
+    repo.straylight(&["toolchain", "upload", "posix"]).success();
+    let text = String::from_utf8(repo.read("it/BUILD.dhall")).unwrap();
+    let (head, rule) = text.split_once("in { copy = ").unwrap();
+    let rule = rule.trim_end().strip_suffix('}').unwrap();
+    let rules = (0..8).map(|at| {
+        let own = rule.replace("\"copy\"", &format!("\"copy{at}\""));
+        format!(
+            "copy{at} = {}",
+            own.replace("cat ", &format!("echo {at}; cat "))
+        )
+    });
+    let rules = rules.collect::<Vec<_>>().join(", ");
+    repo.write("it/BUILD.dhall", &format!("{head}in {{ {rules} }}\n"));
+    repo.commit("eight");
+    let clone = clone(&teammate, &repo);
+    clone.git(["config", "straylight.bucket", &url]);
+    let built = clone
+        .straylight(&["build", "//it/...", "-j", "8"])
+        .success();
+    assert_eq!(
+        built.stderr.matches("fetched `ca://").count(),
+        2,
+        "{}",
+        built.stderr
+    );
+    says(&built.stderr, &["8 actions run"]);
+}
+
 #[test]
 fn a_damaged_bucket_is_told_of_and_can_be_mended() {
     let (owner, teammate) = (TestEnvironment::new(), TestEnvironment::new());

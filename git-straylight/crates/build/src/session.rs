@@ -43,13 +43,13 @@ pub struct Services {
 }
 
 impl Services {
-    /// Takes pinned bytes from the bucket. Returns whether any came.
+    /// Takes pinned bytes from the bucket. Returns whether they are here now.
     pub(crate) fn fetch_blob(&self, digest: &Digest) -> BuildResult<bool> {
         self.fetch(digest, Remote::fetch_blob)
     }
 
-    /// Takes what is missing of a pinned tree from the bucket. Returns whether
-    /// anything came.
+    /// Takes what is missing of a pinned tree from the bucket. Returns whether it
+    /// is here now, whole: another step may have brought it.
     pub(crate) fn fetch_tree(&self, root: &Digest) -> BuildResult<bool> {
         self.fetch(root, Remote::fetch_tree)
     }
@@ -67,16 +67,14 @@ impl Services {
                 error,
             },
         })?;
-        let transfer = transfer.unwrap_or_default();
-        if transfer == Transfer::default() {
-            return Ok(false);
+        if let Some(transfer) = transfer.filter(|transfer| *transfer != Transfer::default()) {
+            self.observer.event(Event::Fetched {
+                sha256,
+                from: remote.url(),
+                transfer,
+            });
         }
-        self.observer.event(Event::Fetched {
-            sha256,
-            from: remote.url(),
-            transfer,
-        });
-        Ok(true)
+        Ok(transfer.is_some())
     }
 }
 

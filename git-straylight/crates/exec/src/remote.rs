@@ -5,11 +5,11 @@
 //! bucket that has the root of a tree has all of it, and a transfer that was cut
 //! off goes on where it ended. Whatever comes back is hashed before it is kept.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::io::{self, Write};
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use straylight_odb::digest::DigestWriter;
 use straylight_odb::{Bucket, BucketError, Digest, LocalStore, Sha256, StoreError, layout};
@@ -25,8 +25,8 @@ const STREAMS: usize = 8;
 pub struct Remote {
     url: String,
     bucket: Mutex<Option<Bucket>>,
-    /// Held while a tree is fetched: who wants the same one waits for it.
-    fetching: Mutex<()>,
+    /// Held while a blob or a tree is fetched: who wants the same one waits for it.
+    turns: Mutex<HashMap<Sha256, Arc<Mutex<()>>>>,
 }
 
 /// What went to a bucket, or came from it.
@@ -101,7 +101,7 @@ impl Remote {
         Self {
             url: url.into(),
             bucket: Mutex::default(),
-            fetching: Mutex::default(),
+            turns: Mutex::default(),
         }
     }
 
@@ -177,6 +177,8 @@ impl Remote {
         digest: &Digest,
         cancellation: &Cancellation,
     ) -> Result<Option<Transfer>, RemoteError> {
+        let turn = self.turn(digest);
+        let _mine = turn.lock().unwrap_or_else(PoisonError::into_inner);
         let from = (&self.bucket()?, cancellation);
         let mut transfer = Transfer::default();
         Ok(match self.fetch(from, store, digest)? {
@@ -200,7 +202,8 @@ impl Remote {
         root: &Digest,
         cancellation: &Cancellation,
     ) -> Result<Option<Transfer>, RemoteError> {
-        let one = self.fetching.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = self.turn(root);
+        let _mine = turn.lock().unwrap_or_else(PoisonError::into_inner);
         let from = (&self.bucket()?, cancellation);
         let mut transfer = Transfer::default();
         let mut files = BTreeSet::new();
@@ -228,10 +231,14 @@ impl Remote {
             Fetched::Absent => Err(self.incomplete(digest, root)),
             fetched => Ok(fetched == Fetched::New),
         })?;
-        drop(one);
         transfer.blobs += moved.blobs;
         transfer.bytes += moved.bytes;
         Ok(Some(transfer))
+    }
+
+    fn turn(&self, digest: &Digest) -> Arc<Mutex<()>> {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(turns.entry(digest.sha256()).or_default())
     }
 
     fn fetch(
