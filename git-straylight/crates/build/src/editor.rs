@@ -159,10 +159,15 @@ fn sources_of_others<'a>(
 ) -> impl Iterator<Item = &'a Arc<Analysed>> {
     let inputs = (analysed.declared.target.actions.iter()).flat_map(|action| &action.inputs);
     let sources = inputs.chain([&known.root]);
-    sources.filter_map(|source| match source {
+    sources.filter_map(|source| maker(analysed, source))
+}
+
+/// Returns the target that makes a source, if one does.
+fn maker<'a>(analysed: &'a Arc<Analysed>, source: &Source) -> Option<&'a Arc<Analysed>> {
+    match source {
         Source::Output { target, .. } => Some(analysed.mentioned(&Mention::target(target))),
         Source::File(_) | Source::Pinned(_) => None,
-    })
+    }
 }
 
 /// Returns where a path of the sandbox lies in the work tree. What is none stays.
@@ -196,16 +201,10 @@ fn crate_of(
         let name = target.declared.target.rust_crate.as_ref()?.name.clone();
         Some((name, index(target)?))
     });
-    let aliases = known
-        .aliases
-        .iter()
-        .filter_map(|alias| match &alias.library {
-            Source::Output { target, .. } => {
-                let target = analysed.mentioned(&Mention::target(target));
-                Some((alias.name.clone(), index(target)?))
-            }
-            Source::File(_) | Source::Pinned(_) => None,
-        });
+    let aliases = known.aliases.iter().filter_map(|alias| {
+        let target = maker(analysed, &alias.library)?;
+        Some((alias.name.clone(), index(target)?))
+    });
     let variable = |variable: &Variable| {
         let value = &variable.map_value;
         let value = value_on_disk(value, &declared.configuration, materializer);

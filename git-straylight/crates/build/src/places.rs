@@ -33,16 +33,19 @@ impl Places {
     /// Returns where `text` is written in the file, or else the file itself:
     /// a rule may have made the text up from parts.
     pub(crate) fn of(&self, text: &str) -> Place {
-        let literals = self.literals.get_or_init(|| self.read());
-        let found = literals.iter().find(|(_, literal)| literal == text);
-        found.map_or_else(|| self.file(), |(place, _)| place.clone())
+        self.all(text).next().unwrap_or_else(|| self.file())
     }
 
     /// Returns where `text` is written for the last time.
     pub(crate) fn last_of(&self, text: &str) -> Place {
-        let literals = self.literals.get_or_init(|| self.read());
-        let found = literals.iter().rfind(|(_, literal)| literal == text);
-        found.map_or_else(|| self.file(), |(place, _)| place.clone())
+        self.all(text).next_back().unwrap_or_else(|| self.file())
+    }
+
+    /// Returns where `text` is written, in order.
+    fn all(&self, text: &str) -> impl DoubleEndedIterator<Item = Place> {
+        let literals = self.literals.get_or_init(|| self.read()).iter();
+        let same = literals.filter(move |(_, literal)| literal == text);
+        same.map(|(place, _)| place.clone())
     }
 
     /// What cannot be read has no places; whoever needs the file says why.

@@ -116,13 +116,13 @@ impl Remote {
     /// # Errors
     /// [`BucketError`] when it does not exist, or cannot be used.
     pub fn bucket(&self) -> Result<Bucket, BucketError> {
-        let mut bucket = self.bucket.lock().unwrap_or_else(PoisonError::into_inner);
-        if bucket.is_none() {
-            *bucket = Some(Bucket::open(&self.url)?);
+        let mut opened = self.bucket.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bucket) = &*opened {
+            return Ok(bucket.clone());
         }
-        bucket.clone().ok_or_else(|| BucketError::NotFound {
-            url: self.url.clone(),
-        })
+        let bucket = Bucket::open(&self.url)?;
+        *opened = Some(bucket.clone());
+        Ok(bucket)
     }
 
     /// Returns whether the bucket has a blob, or the whole tree with this root.
@@ -231,8 +231,7 @@ impl Remote {
             Fetched::Absent => Err(self.incomplete(digest, root)),
             fetched => Ok(fetched == Fetched::New),
         })?;
-        transfer.blobs += moved.blobs;
-        transfer.bytes += moved.bytes;
+        transfer.join(moved);
         Ok(Some(transfer))
     }
 
@@ -297,6 +296,11 @@ impl Transfer {
             self.blobs += 1;
             self.bytes += digest.size();
         }
+    }
+
+    fn join(&mut self, other: Self) {
+        self.blobs += other.blobs;
+        self.bytes += other.bytes;
     }
 }
 
@@ -402,8 +406,7 @@ fn at_once(
         let mut whole = Transfer::default();
         for stream in running {
             let part = stream.join().unwrap_or_else(|panic| resume_unwind(panic))?;
-            whole.blobs += part.blobs;
-            whole.bytes += part.bytes;
+            whole.join(part);
         }
         Ok(whole)
     })

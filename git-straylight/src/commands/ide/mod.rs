@@ -72,8 +72,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     }
     if written.is_empty() {
         ui::message("nothing to tell: no rule of these targets says what it compiles");
-        ui::message(
-            "hint: `rules/c` and `rules/rust` do, in the release that `git straylight dhall library` names",
+        ui::hint(
+            "`rules/c` and `rules/rust` do, in the release that `git straylight dhall library` names",
         );
     }
     let has_library = |sysroot: &Path| standard_library(sysroot).is_dir();

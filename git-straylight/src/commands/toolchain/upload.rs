@@ -42,7 +42,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         }
     };
     for pin in chosen {
-        if !pin.is_whole(&workspace.store)? && args.names.is_empty() {
+        if args.names.is_empty() && !pin.is_whole(&workspace.store)? {
             pins::tell_missing(&workspace, &file, &pin)?;
             continue;
         }
