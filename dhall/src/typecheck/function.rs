@@ -14,7 +14,7 @@ impl Checker<'_> {
     pub(super) fn lambda(&mut self, name: &Name, domain: &Expr, body: &Expr) -> Checked<Val> {
         self.infer_const(domain, "the type of a parameter is not a type")?;
         let ty = self.eval(domain)?;
-        let level = self.scope.depth();
+        let level = self.depth();
         let variable = self.next_variable();
         let output = self.under(name, ty.clone(), variable.into(), |checker| {
             let output = checker.infer(body)?;
@@ -91,7 +91,7 @@ impl Checker<'_> {
         let result = self.bind(bindings).and_then(|()| self.infer(body));
         while self.types.len() > depth {
             self.types.pop();
-            self.scope.pop();
+            self.names.pop();
         }
         self.env = outer;
         result
@@ -106,16 +106,16 @@ impl Checker<'_> {
             let ty = self.infer(&binding.value)?;
             if let Some(annotation) = &binding.annotation {
                 let expected = self.eval(annotation)?;
-                let message = format!(
+                let message = format_args!(
                     "`{}` does not have the type that it is declared with",
                     binding.name
                 );
-                self.expect(binding.value.span(), &expected, &ty, &message)
+                self.expect(binding.value.span(), &expected, &ty, message)
                     .map_err(|problem| problem.context(annotation.span(), "declared here"))?;
             }
             let value = self.delay(&binding.value);
             self.env = self.env.push(value);
-            self.scope.push(&binding.name);
+            self.names.push(Name::clone(&binding.name));
             self.types.push(ty);
         }
         Ok(())

@@ -10,6 +10,7 @@ mod operator;
 mod record;
 mod union;
 
+use std::fmt::Display;
 use std::sync::OnceLock;
 
 use crate::builtin::{Builtin, Const};
@@ -41,7 +42,8 @@ static BUILTIN_TYPES: [OnceLock<Expr>; Builtin::ALL.len()] =
 struct Checker<'m> {
     machine: &'m Machine,
     env: Env,
-    scope: Scope,
+    /// The names of the variables in scope, innermost last.
+    names: Vec<Name>,
     types: Vec<Val>,
 }
 
@@ -50,7 +52,7 @@ impl<'m> Checker<'m> {
         Self {
             machine,
             env: Env::default(),
-            scope: Scope::default(),
+            names: Vec::new(),
             types: Vec::new(),
         }
     }
@@ -82,22 +84,32 @@ impl<'m> Checker<'m> {
     ) -> Checked<T> {
         let env = self.env.push(value);
         let outer = std::mem::replace(&mut self.env, env);
-        self.scope.push(name);
+        self.names.push(Name::clone(name));
         self.types.push(ty);
         let checked = check(self);
         self.types.pop();
-        self.scope.pop();
+        self.names.pop();
         self.env = outer;
         checked
     }
 
     /// Returns the variable of a binder that is about to be entered.
     fn next_variable(&self) -> Val {
-        Val::Bound(self.scope.depth())
+        Val::Bound(self.depth())
+    }
+
+    /// Returns the level that the next binder gets.
+    fn depth(&self) -> u32 {
+        u32::try_from(self.names.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Returns the names as a scope, for what is shown: checking only counts.
+    fn scope(&self) -> Scope {
+        self.names.iter().collect()
     }
 
     fn show(&self, value: &Val) -> String {
-        let mut quoter = Quoter::new(self.machine, self.scope.clone());
+        let mut quoter = Quoter::new(self.machine, self.scope());
         match quoter.quote(value) {
             Ok(expression) => print::brief(&expression),
             Err(_) => "…".to_owned(),
@@ -110,14 +122,26 @@ impl<'m> Checker<'m> {
 
     /// Checks that what was found is what was expected; `message` is for when
     /// it is not.
-    fn expect(&self, span: Span, expected: &Val, found: &Val, message: &str) -> Checked<()> {
+    fn expect(
+        &self,
+        span: Span,
+        expected: &Val,
+        found: &Val,
+        message: impl Display,
+    ) -> Checked<()> {
         if self.equivalent(span, expected, found)? {
             return Ok(());
         }
-        Err(self.mismatch(span, expected, found, message))
+        Err(self.mismatch(span, expected, found, message.to_string()))
     }
 
-    fn mismatch(&self, span: Span, expected: &Val, found: &Val, message: &str) -> Box<Problem> {
+    fn mismatch(
+        &self,
+        span: Span,
+        expected: &Val,
+        found: &Val,
+        message: impl Into<String>,
+    ) -> Box<Problem> {
         let show = |value: &Val| self.show(value);
         match difference(self.machine, &show, expected, found) {
             Ok(difference) => Problem::new(span, message)
@@ -223,14 +247,14 @@ impl<'m> Checker<'m> {
             return Ok(ty.clone());
         }
         let name = &var.name;
-        if var.index > 0 && self.scope.count(name) > 0 {
-            let count = self.scope.count(name);
+        let count = self.names.iter().filter(|known| *known == name).count();
+        if var.index > 0 && count > 0 {
             let message = format!("`{name}@{}` is not in scope", var.index);
             return Err(Problem::new(span, message)
                 .label("no such variable")
                 .hint(format!("`{name}` is bound {count} time(s) here")));
         }
-        let known = self.scope.names().map(AsRef::as_ref);
+        let known = self.names.iter().rev().map(AsRef::as_ref);
         let builtins = Builtin::ALL.iter().map(|builtin| builtin.name());
         let hint = did_you_mean(name, known.chain(builtins).chain(["True", "False"]));
         Err(Problem::new(span, format!("`{name}` is not in scope"))
@@ -239,10 +263,10 @@ impl<'m> Checker<'m> {
     }
 
     /// Infers the type of a type, a kind or a sort.
-    fn infer_const(&mut self, ty: &Expr, message: &str) -> Checked<Const> {
+    fn infer_const(&mut self, ty: &Expr, message: impl Display) -> Checked<Const> {
         match self.infer(ty)? {
             Val::Const(known) => Ok(known),
-            found => Err(Problem::new(ty.span(), message)
+            found => Err(Problem::new(ty.span(), message.to_string())
                 .label(format!("this is a value of type `{}`", self.show(&found)))),
         }
     }
@@ -312,7 +336,7 @@ impl<'m> Checker<'m> {
 
     /// A type that waits for a variable: its type is that of its normal form.
     fn universe_of_stuck(&mut self, span: Span, ty: &Val) -> Checked<Option<Const>> {
-        let quoted = Quoter::new(self.machine, self.scope.clone()).quote(ty);
+        let quoted = Quoter::new(self.machine, self.scope()).quote(ty);
         let quoted = self.at(span, quoted)?;
         match self.infer(&quoted)? {
             Val::Const(known) => Ok(Some(known)),

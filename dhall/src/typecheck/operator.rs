@@ -23,8 +23,9 @@ impl Checker<'_> {
         let ty = Val::Builtin(simple);
         for operand in operands {
             let found = self.infer(operand)?;
-            let message = format!("`{}` needs values of type `{}`", op.symbol(), simple.name());
-            self.expect(operand.span(), &ty, &found, &message)
+            let message =
+                format_args!("`{}` needs values of type `{}`", op.symbol(), simple.name());
+            self.expect(operand.span(), &ty, &found, message)
                 .map_err(|problem| problem.maybe_hint(operator_hint(op, &found)))?;
         }
         Ok(ty)

@@ -19,9 +19,9 @@ impl Checker<'_> {
         }
         let mut largest = Const::Type;
         for (name, ty) in fields {
-            let message = format!("the field `{name}` of a record type is not a type");
+            let message = format_args!("the field `{name}` of a record type is not a type");
             let found = self
-                .infer_const(ty, &message)
+                .infer_const(ty, message)
                 .map_err(|problem| problem.hint("a record value has `=`, a record type has `:`"))?;
             largest = largest.max(found);
         }
@@ -137,8 +137,8 @@ impl Checker<'_> {
                 self.force(ty.span(), expected)?,
                 self.force(ty.span(), found)?,
             );
-            let message = format!("the field `{name}` has another type in the record");
-            self.expect(ty.span(), &expected, &found, &message)?;
+            let message = format_args!("the field `{name}` has another type in the record");
+            self.expect(ty.span(), &expected, &found, message)?;
         }
         Ok(value)
     }
@@ -259,8 +259,9 @@ impl Checker<'_> {
                     item = Some(found);
                 }
                 Some(ty) => {
-                    let message = format!("`toMap` needs fields of one type; `{name}` has another");
-                    self.expect(record.span(), ty, &found, &message)?;
+                    let message =
+                        format_args!("`toMap` needs fields of one type; `{name}` has another");
+                    self.expect(record.span(), ty, &found, message)?;
                 }
             }
         }

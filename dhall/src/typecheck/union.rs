@@ -25,8 +25,8 @@ impl Checker<'_> {
         let mut largest = Const::Type;
         for (name, ty) in alternatives {
             if let Some(ty) = ty {
-                let message = format!("the payload of the alternative `{name}` is not a type");
-                largest = largest.max(self.infer_const(ty, &message)?);
+                let message = format_args!("the payload of the alternative `{name}` is not a type");
+                largest = largest.max(self.infer_const(ty, message)?);
             }
         }
         Ok(Val::Const(largest))
@@ -90,8 +90,8 @@ impl Checker<'_> {
             match &result {
                 None => result = Some(output),
                 Some(expected) => {
-                    let message = format!("the handler of `{name}` makes another type");
-                    self.expect(handlers.span(), expected, &output, &message)?;
+                    let message = format_args!("the handler of `{name}` makes another type");
+                    self.expect(handlers.span(), expected, &output, message)?;
                 }
             }
         }
@@ -155,8 +155,8 @@ impl Checker<'_> {
         let expected = self.force(span, payload)?;
         let found = self.at(span, binder.domain(self.machine))?;
         let message =
-            format!("the handler of `{name}` takes another type than the alternative has");
-        self.expect(span, &expected, &found, &message)?;
+            format_args!("the handler of `{name}` takes another type than the alternative has");
+        self.expect(span, &expected, &found, message)?;
         self.independent(span, name, binder)
     }
 
@@ -165,10 +165,10 @@ impl Checker<'_> {
         if let Body::Constant(value) = &binder.body {
             return Ok(value.clone());
         }
-        let level = self.scope.depth();
+        let level = self.depth();
         let output = self.machine.instantiate(binder, Val::Bound(level).into());
         let output = self.at(span, output)?;
-        let mut scope = self.scope.clone();
+        let mut scope = self.scope();
         scope.push(&binder.name);
         let mut quoter = Quoter::new(self.machine, scope).watching(level);
         self.at(span, quoter.quote(&output))?;
