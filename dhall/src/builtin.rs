@@ -1,7 +1,7 @@
 //! The reserved names: constants, keywords and built-in functions and types.
 
 /// The type of types, the type of that, and what is above it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Const {
     Type,
     Kind,

@@ -30,6 +30,7 @@ pub(crate) struct Machine {
     /// Where the last evaluation that was given up was, in each text: the
     /// innermost expressions.
     stopped: RefCell<Vec<Span>>,
+    believed: Cell<bool>,
     deceived: Cell<bool>,
 }
 
@@ -42,6 +43,7 @@ impl Machine {
             budget: Budget::new(limits),
             fresh: Cell::new(1 << 31),
             stopped: RefCell::default(),
+            believed: Cell::new(false),
             deceived: Cell::new(false),
         }
     }
@@ -63,6 +65,17 @@ impl Machine {
     fn doubt(&self, stop: Stop) {
         let is_wrong = stop == Stop::IllTyped;
         self.deceived.set(self.deceived.get() || is_wrong);
+    }
+
+    /// Notes that a part of an import is used without being checked.
+    pub(crate) fn believe(&self) {
+        self.believed.set(true);
+    }
+
+    /// Returns whether a part of an import was used without being checked:
+    /// what seems to be wrong with a program may be wrong with that.
+    pub(crate) fn has_believed(&self) -> bool {
+        self.believed.get()
     }
 
     /// Returns whether it was believed of an import that it is well typed, and

@@ -10,7 +10,7 @@ use crate::import::{Cache, Import, Importer, Resolver, normal_form, semantic_has
 use crate::limits::{Limits, Stop, with_stack};
 use crate::location::Location;
 use crate::print;
-use crate::problem::Problem;
+use crate::problem::{ErrorKind, Problem};
 use crate::quote::Quoter;
 use crate::scope::{Name, Scope};
 use crate::syntax::Span;
@@ -93,7 +93,9 @@ impl Evaluator {
             let machine = Machine::new(self.limits);
             let resolver = Resolver::new(&machine, &*self.importer, &self.cache).believing();
             let evaluated = self.evaluate_with(resolver, location, source, &check);
-            if !machine.is_deceived() {
+            let wrong = |error: &Error| error.kind() == ErrorKind::Wrong;
+            let is_doubtful = machine.has_believed() && evaluated.as_ref().is_err_and(wrong);
+            if !machine.is_deceived() && !is_doubtful {
                 return evaluated;
             }
             let machine = Machine::new(self.limits);

@@ -196,8 +196,8 @@ pub use from_value::{DecodeError, from_value};
 #[cfg(feature = "http")]
 pub use import::HttpImporter;
 pub use import::{
-    CacheWarning, Chain, DiskCache, EmbeddedLibrary, FileTree, Import, ImportError, Importer,
-    MemoryImporter, Request, Response, Variables,
+    CacheWarning, Chain, Checked, DiskCache, EmbeddedLibrary, FileTree, Import, ImportError,
+    Importer, MemoryImporter, Request, Response, Variables,
 };
 pub use inline::Resolved;
 pub use limits::{Limits, STACK_SIZE, Stop, evaluate_on_this_thread};

@@ -82,7 +82,7 @@ pub enum Stop {
 #[derive(Debug)]
 pub(crate) struct Budget {
     steps: Cell<u64>,
-    limits: Limits,
+    pub(crate) limits: Limits,
     /// The lowest address that a checked call may reach, of the thread that
     /// made this.
     floor: usize,

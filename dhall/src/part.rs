@@ -6,11 +6,11 @@
 //! as well. Both are made when they are asked for.
 //!
 //! That bytes were checked is something that a cache says, and a cache is not
-//! trusted. So all that is looked at is inferred here as it always is, and
-//! nothing is evaluated whose type was not. What remains to be believed is
-//! only that the fields that nobody looks at have a type. If one that somebody
-//! does look at has none, evaluation ends with [`Stop::IllTyped`], and the
-//! evaluator begins again without believing anything.
+//! trusted with values: those are what bytes say that have their hash. It is
+//! believed that a normal form is well typed, and, if its type was kept, that
+//! this is it. So the worst that a wrong cache does is to let a program pass
+//! that is ill typed: if a program fails, or if a part is not what it should be
+//! ([`Stop::IllTyped`]), the evaluator begins again without believing anything.
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -51,22 +51,22 @@ enum Aspect {
 #[derive(Debug)]
 struct Portion {
     whole: Arc<Whole>,
-    extent: Range<usize>,
-    content: OnceLock<Content>,
+    /// Where its bytes are.
+    value: Range<usize>,
+    /// Where those of its type are, if that was kept.
+    ty: Option<Range<usize>>,
+    /// A record, and its type, if it has fields that could wait. The fields of
+    /// both are parts.
+    record: OnceLock<Option<(Val, Val)>>,
+    expression: OnceLock<Expr>,
 }
 
-/// All bytes of a normal form.
+/// All bytes of a normal form, and of its type behind them if that was kept:
+/// what is the same in both becomes one node.
 #[derive(Debug)]
 struct Whole {
     bytes: Arc<[u8]>,
     repeated: Mutex<Repeated>,
-}
-
-#[derive(Debug)]
-enum Content {
-    /// A record, and its type. The fields of both are parts.
-    Record(Val, Val),
-    Expression(Expr),
 }
 
 impl Weigh for Part {
@@ -77,70 +77,110 @@ impl Weigh for Part {
 }
 
 /// Returns the value and the type of a normal form that was checked before;
-/// `None` if it has no fields that could wait.
-pub(crate) fn open(bytes: &Arc<[u8]>) -> Option<(Val, Val)> {
-    let whole = Whole {
-        bytes: Arc::clone(bytes),
-        repeated: Mutex::default(),
+/// `None` if it has no fields that could wait. `ty` is the binary form of its
+/// type; without it, types are inferred when they are asked for.
+pub(crate) fn open(bytes: &Arc<[u8]>, ty: Option<&[u8]>) -> Option<(Val, Val)> {
+    let value = 0..bytes.len();
+    let kept = ty.map(|ty| value.end..value.end + ty.len());
+    let bytes = match ty {
+        Some(ty) => [bytes, ty].concat().into(),
+        None => Arc::clone(bytes),
     };
-    Portion::record(&Arc::new(whole), 0..bytes.len())
+    let repeated = Mutex::default();
+    record(&Arc::new(Whole { bytes, repeated }), value, kept)
 }
 
-impl Portion {
-    /// Returns the record that is at `extent`, and its type, if its fields are
-    /// worth waiting.
-    fn record(whole: &Arc<Whole>, extent: Range<usize>) -> Option<(Val, Val)> {
-        let length = extent.len();
-        if length < WORTH {
-            return None;
-        }
-        let fields = binary::record_extents(&whole.bytes, extent)?;
-        if length / fields.len().max(1) < FIELD {
-            return None;
-        }
-        let mut values = Vec::with_capacity(fields.len());
-        let mut types = Vec::with_capacity(fields.len());
-        for (name, extent) in fields {
-            let portion = Arc::new(Self {
-                whole: Arc::clone(whole),
-                extent,
-                content: OnceLock::new(),
-            });
-            values.push((Name::clone(&name), portion.aspect(Aspect::Value)));
-            types.push((name, portion.aspect(Aspect::Type)));
-        }
-        Some((Val::record(values), Val::record_type(types)))
+/// Returns the record that is at `value`, and its type, if its fields are worth
+/// waiting.
+fn record(whole: &Arc<Whole>, value: Range<usize>, ty: Option<Range<usize>>) -> Option<(Val, Val)> {
+    let length = value.len();
+    if length < WORTH {
+        return None;
     }
-
-    fn aspect(self: &Arc<Self>, aspect: Aspect) -> Lazy {
-        Lazy::Part(Shared::new(Part {
-            portion: Arc::clone(self),
-            aspect,
-            known: OnceLock::new(),
-        }))
+    let fields = binary::record_extents(&whole.bytes, value)?;
+    if length / fields.len().max(1) < FIELD {
+        return None;
     }
-
-    fn content(&self) -> Evaluated<&Content> {
-        if let Some(content) = self.content.get() {
-            return Ok(content);
-        }
-        let content = match Self::record(&self.whole, self.extent.clone()) {
-            Some((value, ty)) => Content::Record(value, ty),
-            None => Content::Expression(self.decode()?),
-        };
-        Ok(self.content.get_or_init(|| content))
+    let kept = ty.and_then(|ty| binary::record_type_extents(&whole.bytes, ty));
+    let kept = kept.filter(|kept| {
+        let same = |(a, b): (&(Name, _), &(Name, _))| a.0 == b.0;
+        kept.len() == fields.len() && kept.iter().zip(&fields).all(same)
+    });
+    let mut kept = kept.into_iter().flatten();
+    let mut values = Vec::with_capacity(fields.len());
+    let mut types = Vec::with_capacity(fields.len());
+    for (name, value) in fields {
+        let portion = Arc::new(Portion {
+            whole: Arc::clone(whole),
+            value,
+            ty: kept.next().map(|(_, ty)| ty),
+            record: OnceLock::new(),
+            expression: OnceLock::new(),
+        });
+        values.push((Name::clone(&name), Part::of(&portion, Aspect::Value)));
+        types.push((name, Part::of(&portion, Aspect::Type)));
     }
+    Some((Val::record(values), Val::record_type(types)))
+}
 
-    fn decode(&self) -> Evaluated<Expr> {
-        let mut repeated = (self.whole.repeated.lock()).unwrap_or_else(PoisonError::into_inner);
-        match binary::decode_part(&self.whole.bytes, self.extent.clone(), &mut repeated) {
-            Ok(expression) if !expression.imports() => Ok(expression),
+impl Whole {
+    /// Decodes what is at `extent`.
+    fn decode(&self, extent: &Range<usize>) -> Evaluated<Expr> {
+        let mut repeated = self.repeated.lock().unwrap_or_else(PoisonError::into_inner);
+        match binary::decode_part(&self.bytes, extent.clone(), &mut repeated) {
+            Ok(expression) if expression.is_closed() => Ok(expression),
             _ => Err(Stop::IllTyped),
         }
     }
 }
 
+impl Portion {
+    fn record(&self) -> Option<&(Val, Val)> {
+        let made = || record(&self.whole, self.value.clone(), self.ty.clone());
+        self.record.get_or_init(made).as_ref()
+    }
+
+    fn expression(&self) -> Evaluated<&Expr> {
+        if let Some(known) = self.expression.get() {
+            return Ok(known);
+        }
+        let decoded = self.whole.decode(&self.value)?;
+        Ok(self.expression.get_or_init(|| decoded))
+    }
+
+    fn value(&self, machine: &Machine) -> Evaluated<Val> {
+        if let Some((value, _)) = self.record() {
+            return Ok(value.clone());
+        }
+        let expression = self.expression()?;
+        match &self.ty {
+            Some(_) => machine.believe(),
+            None => drop(infer(machine, expression)?),
+        }
+        machine.eval(expression, &Env::default())
+    }
+
+    fn ty(&self, machine: &Machine) -> Evaluated<Val> {
+        if let Some((_, ty)) = self.record() {
+            return Ok(ty.clone());
+        }
+        let Some(kept) = &self.ty else {
+            return infer(machine, self.expression()?);
+        };
+        machine.believe();
+        machine.eval(&self.whole.decode(kept)?, &Env::default())
+    }
+}
+
 impl Part {
+    fn of(portion: &Arc<Portion>, aspect: Aspect) -> Lazy {
+        Lazy::Part(Shared::new(Self {
+            portion: Arc::clone(portion),
+            aspect,
+            known: OnceLock::new(),
+        }))
+    }
+
     pub(crate) fn get(&self) -> Option<&Val> {
         self.known.get()
     }
@@ -151,16 +191,9 @@ impl Part {
             return Ok(known.clone());
         }
         machine.budget.step()?;
-        let made = match (self.portion.content()?, self.aspect) {
-            (Content::Record(value, _), Aspect::Value) => value.clone(),
-            (Content::Record(_, ty), Aspect::Type) => ty.clone(),
-            (Content::Expression(expression), aspect) => {
-                let ty = infer(machine, expression)?;
-                match aspect {
-                    Aspect::Value => machine.eval(expression, &Env::default())?,
-                    Aspect::Type => ty,
-                }
-            }
+        let made = match self.aspect {
+            Aspect::Value => self.portion.value(machine)?,
+            Aspect::Type => self.portion.ty(machine)?,
         };
         // Another thread may have been first, with an equal value.
         Ok(self.known.get_or_init(|| made).clone())

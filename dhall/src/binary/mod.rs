@@ -8,7 +8,7 @@
 mod decode;
 mod encode;
 
-pub(crate) use decode::{Repeated, decode, decode_part, record_extents};
+pub(crate) use decode::{Repeated, decode, decode_part, record_extents, record_type_extents};
 pub(crate) use encode::encode;
 
 /// The first element of an array: what kind of expression it is.

@@ -6,11 +6,13 @@
 //! old entry, a new one or none. The cache never fails an evaluation; what is
 //! wrong with it is kept as [`CacheWarning`]s.
 //!
-//! The user's cache also has a folder of our own, with an empty file for each
-//! entry that was found to be well typed: `straylight-dhall/checked-<version
-//! of this crate>/1220<sha256>`. Whoever can write there can make a program
-//! that imports an entry pass although a field of it that the program does not
-//! use has no type; see [`Importer::is_checked`]. Nothing else is believed.
+//! The user's cache also has a folder of our own, with a note for each entry
+//! that was found to be well typed: `straylight-dhall/checked-<version of this
+//! crate>/1220<sha256>`. A note is the binary form of the β-normal type of the
+//! entry, behind the sha256 (32 bytes) of the entry's sha256 and that.
+//! A note that is cut short or damaged is none. Whoever can write there can
+//! make a program pass that is ill typed, and no more: what it evaluates to is
+//! in the entry; see [`Importer::checked`].
 
 use std::ffi::OsString;
 use std::fs;
@@ -20,7 +22,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::import::files;
-use crate::import::importer::{ImportError, Importer, sha256};
+use crate::import::importer::{Checked, ImportError, Importer, sha256};
 use crate::location::Location;
 
 /// Caches pinned imports in a folder. Put it into a
@@ -165,22 +167,32 @@ impl Importer for DiskCache {
         }
     }
 
-    fn is_checked(&self, sha256: &[u8; 32]) -> bool {
+    fn checked(&self, sha256: &[u8; 32]) -> Option<Checked> {
         let name = entry_name(sha256);
-        self.notes.iter().any(|folder| folder.join(&name).is_file())
+        let read = |folder: &PathBuf| files::read(&folder.join(&name)).ok().flatten();
+        let notes = self.notes.iter().filter_map(read);
+        let mut types = notes.filter_map(|note| noted(sha256, &note).map(Arc::from));
+        types.next().map(|ty| Checked { ty: Some(ty) })
     }
 
-    fn note_checked(&self, sha256: &[u8; 32]) {
+    fn note_checked(&self, sha256: &[u8; 32], ty: &[u8]) {
         let name = entry_name(sha256);
+        let note = note(sha256, ty);
+        let mut folders = self.notes.iter();
         // A cache that cannot be written to has been warned of.
-        let _ = self.notes.iter().find(|folder| note(folder, &name).is_ok());
+        let _ = folders.find(|folder| write(folder, &name, &note).is_ok());
     }
 }
 
-/// Makes an empty file.
-fn note(folder: &Path, name: &str) -> io::Result<()> {
-    fs::create_dir_all(folder)?;
-    fs::File::create(folder.join(name)).map(drop)
+/// Returns the note that an entry has this type.
+pub(crate) fn note(entry: &[u8; 32], ty: &[u8]) -> Vec<u8> {
+    [&sha256(&[entry, ty].concat()), ty].concat()
+}
+
+/// Returns the type of an entry, by its note.
+fn noted<'a>(entry: &[u8; 32], note: &'a [u8]) -> Option<&'a [u8]> {
+    let (check, ty) = note.split_first_chunk()?;
+    (sha256(&[entry, ty].concat()) == *check).then_some(ty)
 }
 
 fn entry_name(sha256: &[u8; 32]) -> String {

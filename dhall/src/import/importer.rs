@@ -61,18 +61,20 @@ pub trait Importer: Send + Sync {
     /// Offers the binary form of a pinned import, whose sha256 was checked.
     fn store(&self, _sha256: &[u8; 32], _normal_form: &[u8]) {}
 
-    /// Returns whether the normal form of this sha256 was checked before, by
-    /// [`Importer::note_checked`].
+    /// Returns what is known of the normal form of this sha256, if it was
+    /// checked before; see [`Importer::note_checked`].
     ///
-    /// What only a program's unused fields would say is then not found out
-    /// again: what a program uses is checked whatever this returns. `false` is
-    /// always right.
-    fn is_checked(&self, _sha256: &[u8; 32]) -> bool {
-        false
+    /// It is not checked again, then, and only the parts that a program looks
+    /// at are decoded. What it evaluates to does not depend on this: if this is
+    /// wrong, a program may pass that is ill typed. `None` is always right.
+    fn checked(&self, _sha256: &[u8; 32]) -> Option<Checked> {
+        None
     }
 
     /// Offers to remember that the normal form of this sha256 is well typed.
-    fn note_checked(&self, _sha256: &[u8; 32]) {}
+    /// `ty` is the binary form of its type, β-normal and with the names of its
+    /// binders.
+    fn note_checked(&self, _sha256: &[u8; 32], _ty: &[u8]) {}
 
     /// Returns where the user's headers for hosts may be, as the standard's
     /// `env:DHALL_HEADERS`; the first that is there counts. By default, none.
@@ -82,6 +84,14 @@ pub trait Importer: Send + Sync {
     fn origin_headers(&self) -> Vec<Location> {
         Vec::new()
     }
+}
+
+/// What is known of a normal form that was found to be well typed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Checked {
+    /// The binary form of its β-normal type. Without it, the types of
+    /// the parts that a program looks at are inferred again.
+    pub ty: Option<Arc<[u8]>>,
 }
 
 /// What an import asks for.
@@ -253,8 +263,8 @@ impl Importer for EmbeddedLibrary {
     }
 
     /// Every release was checked before it was released, and is by a test.
-    fn is_checked(&self, sha256: &[u8; 32]) -> bool {
-        library::is_released(sha256)
+    fn checked(&self, sha256: &[u8; 32]) -> Option<Checked> {
+        library::is_released(sha256).then(Checked::default)
     }
 }
 
@@ -306,13 +316,13 @@ impl Importer for Chain {
         }
     }
 
-    fn is_checked(&self, sha256: &[u8; 32]) -> bool {
-        self.0.iter().any(|importer| importer.is_checked(sha256))
+    fn checked(&self, sha256: &[u8; 32]) -> Option<Checked> {
+        self.0.iter().find_map(|importer| importer.checked(sha256))
     }
 
-    fn note_checked(&self, sha256: &[u8; 32]) {
+    fn note_checked(&self, sha256: &[u8; 32], ty: &[u8]) {
         for importer in &self.0 {
-            importer.note_checked(sha256);
+            importer.note_checked(sha256, ty);
         }
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::binary;
 use crate::builtin::Builtin;
 use crate::error::Error;
+use crate::evaluate::Machine;
 use crate::expression::source_text;
 use crate::import::headers::{Headers, Told, merged};
 use crate::import::importer::{ImportError, Request, sha256};
@@ -13,7 +14,8 @@ use crate::import::resolve::{Failure, Loaded, Resolver, Source, normal_form};
 use crate::location::Location;
 use crate::part;
 use crate::problem::{ErrorKind, Problem};
-use crate::scope::Name;
+use crate::quote::Quoter;
+use crate::scope::{Name, Scope};
 use crate::shared::Shared;
 use crate::syntax::{self, Embedded, Mode, Span};
 use crate::value::{Inject, Lazy, Val};
@@ -98,13 +100,18 @@ impl Resolver<'_> {
         hash: &[u8; 32],
     ) -> Result<Loaded, Failure> {
         if self.believing
-            && self.importer.is_checked(hash)
-            && let Some((value, ty)) = part::open(bytes)
+            && let Some(checked) = self.importer.checked(hash)
+            && let Some((value, ty)) = part::open(bytes, checked.ty.as_deref())
         {
             return Ok(normal(value, ty));
         }
         let loaded = self.check_binary(location, bytes)?;
-        self.importer.note_checked(hash);
+        // Not at the cost of this evaluation, which has its limits.
+        let machine = Machine::new(self.machine.budget.limits);
+        let ty = Quoter::new(&machine, Scope::default()).quote(&loaded.embedded.ty);
+        if let Ok(ty) = ty.and_then(|ty| binary::encode(&ty)) {
+            self.importer.note_checked(hash, &ty);
+        }
         Ok(loaded)
     }
 

@@ -13,13 +13,15 @@ mod tree;
 mod variables;
 
 pub(crate) use cache::Cache;
+#[cfg(test)]
+pub(crate) use disk::note;
 pub use disk::{CacheWarning, DiskCache};
 #[cfg(feature = "http")]
 pub use http::HttpImporter;
 #[cfg(test)]
 pub(crate) use importer::sha256;
 pub use importer::{
-    Chain, EmbeddedLibrary, ImportError, Importer, MemoryImporter, Request, Response,
+    Chain, Checked, EmbeddedLibrary, ImportError, Importer, MemoryImporter, Request, Response,
 };
 pub(crate) use resolve::{Resolver, normal_form, semantic_hash};
 pub use tree::FileTree;

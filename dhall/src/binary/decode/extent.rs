@@ -15,83 +15,75 @@ pub(crate) fn record_extents(
     bytes: &[u8],
     part: Range<usize>,
 ) -> Option<Vec<(Name, Range<usize>)>> {
-    let mut reader = Reader {
-        bytes: bytes.get(..part.end)?,
-        at: part.start,
-    };
-    let (major::ARRAY, 2) = reader.head()? else {
+    extents(bytes, part, tag::RECORD)
+}
+
+/// Returns those of a record type in the same way.
+pub(crate) fn record_type_extents(
+    bytes: &[u8],
+    part: Range<usize>,
+) -> Option<Vec<(Name, Range<usize>)>> {
+    extents(bytes, part, tag::RECORD_TYPE)
+}
+
+fn extents(bytes: &[u8], part: Range<usize>, kind: u64) -> Option<Vec<(Name, Range<usize>)>> {
+    let mut rest = bytes.get(part.clone())?;
+    if head(&mut rest)? != (major::ARRAY, 2) || head(&mut rest)? != (major::UNSIGNED, kind) {
         return None;
-    };
-    let (major::UNSIGNED, tag::RECORD) = reader.head()? else {
-        return None;
-    };
-    let (major::MAP, count) = reader.head()? else {
+    }
+    let (major::MAP, count) = head(&mut rest)? else {
         return None;
     };
     let mut fields = Vec::new();
     for _ in 0..count {
-        let (major::TEXT, length) = reader.head()? else {
+        let (major::TEXT, length) = head(&mut rest)? else {
             return None;
         };
-        let name = std::str::from_utf8(reader.take(length)?).ok()?;
-        let start = reader.at;
-        reader.skip()?;
-        fields.push((Name::from(name), start..reader.at));
+        let name = std::str::from_utf8(take(&mut rest, length)?).ok()?;
+        let start = part.end - rest.len();
+        skip(&mut rest)?;
+        fields.push((Name::from(name), start..part.end - rest.len()));
     }
     fields.sort_by(|a, b| a.0.cmp(&b.0));
     let differ = fields.windows(2).all(|pair| pair[0].0 != pair[1].0);
-    (differ && reader.at == part.end).then_some(fields)
+    (differ && rest.is_empty()).then_some(fields)
 }
 
-struct Reader<'a> {
-    bytes: &'a [u8],
-    at: usize,
+fn take<'a>(rest: &mut &'a [u8], length: u64) -> Option<&'a [u8]> {
+    rest.split_off(..usize::try_from(length).ok()?)
 }
 
-impl<'a> Reader<'a> {
-    fn take(&mut self, length: u64) -> Option<&'a [u8]> {
-        let end = self.at.checked_add(usize::try_from(length).ok()?)?;
-        let taken = self.bytes.get(self.at..end)?;
-        self.at = end;
-        Some(taken)
-    }
-
-    /// Reads the beginning of an item of definite length: its major type and
-    /// its argument.
-    fn head(&mut self) -> Option<(u8, u64)> {
-        let first = *self.bytes.get(self.at)?;
-        self.at += 1;
-        let argument = match first & 0x1f {
-            small @ 0..=23 => u64::from(small),
-            width @ 24..=27 => {
-                let bytes = self.take(1 << (width - 24))?;
-                bytes.iter().fold(0, |n, byte| n << 8 | u64::from(*byte))
-            }
-            _ => return None,
-        };
-        Some((first >> 5, argument))
-    }
-
-    /// Skips an item, and all that is in it.
-    fn skip(&mut self) -> Option<()> {
-        let mut left = 1_u64;
-        while left > 0 {
-            left -= 1;
-            let (major, argument) = self.head()?;
-            let inner = match major {
-                major::BYTES | major::TEXT => {
-                    self.take(argument)?;
-                    0
-                }
-                major::ARRAY => argument,
-                major::MAP => argument.checked_mul(2)?,
-                major::TAG => 1,
-                _ => 0,
-            };
-            left = left.checked_add(inner)?;
+/// Reads the beginning of an item of definite length: its major type and its
+/// argument.
+fn head(rest: &mut &[u8]) -> Option<(u8, u64)> {
+    let first = *rest.split_off_first()?;
+    let argument = match first & 0x1f {
+        small @ 0..=23 => u64::from(small),
+        width @ 24..=27 => {
+            let bytes = take(rest, 1 << (width - 24))?;
+            bytes.iter().fold(0, |n, byte| n << 8 | u64::from(*byte))
         }
-        Some(())
+        _ => return None,
+    };
+    Some((first >> 5, argument))
+}
+
+/// Skips an item, and all that is in it.
+fn skip(rest: &mut &[u8]) -> Option<()> {
+    let mut at = *rest;
+    let mut left = 1_u64;
+    while left > 0 {
+        left -= 1;
+        match head(&mut at)? {
+            (major::BYTES | major::TEXT, length) => drop(take(&mut at, length)?),
+            (major::ARRAY, items) => left = left.checked_add(items)?,
+            (major::MAP, pairs) => left = left.checked_add(pairs.checked_mul(2)?)?,
+            (major::TAG, _) => left += 1,
+            _ => {}
+        }
     }
+    *rest = at;
+    Some(())
 }
 
 #[cfg(test)]
@@ -129,5 +121,8 @@ mod tests {
         for other in others {
             assert_eq!(record_extents(other, 0..other.len()), None, "{other:x?}");
         }
+        let fields = record_type_extents(record_type, 0..record_type.len());
+        assert_eq!(fields, Some(vec![(Name::from("a"), 5..10)]));
+        assert_eq!(record_type_extents(RECORD, 0..RECORD.len()), None);
     }
 }

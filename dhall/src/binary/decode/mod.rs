@@ -5,20 +5,18 @@ mod import;
 mod item;
 mod literal;
 
-use std::collections::hash_map::Entry;
-use std::hash::Hasher as _;
 use std::ops::Range;
 
-use rustc_hash::{FxHashMap, FxHashSet, FxHasher};
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::binary::decode::item::Left;
 use crate::binary::{major, tag};
 use crate::builtin::{Builtin, Const};
 use crate::limits::check_stack;
 use crate::scope::{Name, Scope, underscore};
-use crate::syntax::{Binding, Expr, Kind, Op, Span, Step, Var};
+use crate::syntax::{Binding, Expr, Kind, Op, Span, Step, Var, VarTarget};
 
-pub(crate) use extent::record_extents;
+pub(crate) use extent::{record_extents, record_type_extents};
 
 /// Why bytes are not an expression, and where.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +41,7 @@ pub(crate) fn decode_part(
     repeated: &mut Repeated,
 ) -> Decoded<Expr> {
     let mut decoder = Decoder {
+        whole: bytes,
         bytes: &bytes[..part.end],
         at: part.start,
         scope: Scope::default(),
@@ -56,6 +55,8 @@ pub(crate) fn decode_part(
 }
 
 struct Decoder<'a> {
+    /// What `repeated` knows places in.
+    whole: &'a [u8],
     bytes: &'a [u8],
     at: usize,
     scope: Scope,
@@ -65,15 +66,31 @@ struct Decoder<'a> {
 /// What occurs in some bytes, and may occur in them again.
 #[derive(Debug, Default)]
 pub(crate) struct Repeated {
-    /// Closed expressions by the hash of their bytes, with where they are: a
-    /// normal form repeats its types, and what is one node is checked and
-    /// evaluated once.
-    closed: FxHashMap<u64, (Range<usize>, Expr)>,
+    /// Closed expressions by their first bytes, with where they are: a normal
+    /// form repeats its types, and what is one node is decoded, checked and
+    /// evaluated once. No item of CBOR begins with another: where the bytes of
+    /// a known one are, there it is.
+    closed: FxHashMap<[u8; PREFIX], Vec<(Range<usize>, Expr)>>,
     names: FxHashSet<Name>,
+    leaves: FxHashMap<Leaf, Expr>,
 }
 
-/// The longest expression, in bytes, that is shared.
-const SHARED: usize = 8192;
+/// What has no parts, and occurs everywhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Leaf {
+    Const(Const),
+    Builtin(Builtin),
+    /// The variable of the binder that has so many others in between, if all of
+    /// them are named `_`.
+    Variable(u32),
+}
+
+/// Shorter expressions are not shared, in bytes.
+const PREFIX: usize = 12;
+
+/// How many expressions that begin with the same bytes are known: a list of
+/// many records makes as many.
+const KNOWN: usize = 8;
 
 /// What an array begins with.
 enum First {
@@ -95,40 +112,52 @@ impl<'a> Decoder<'a> {
         }
         self.skip_self_description();
         let start = self.at;
-        let kind = match self.peek()? >> 5 {
+        Ok(match self.peek()? >> 5 {
             major::UNSIGNED | major::TAG => {
                 let index = self.unsigned()?;
-                self.variable(underscore(), index)
+                return Ok(self.unnamed(index));
             }
-            major::TEXT => self.named()?,
-            major::SIMPLE => self.simple()?,
+            major::TEXT => {
+                let leaf = self.named()?;
+                return Ok(self.leaf(leaf));
+            }
+            major::SIMPLE => Expr::made(self.simple()?),
             major::ARRAY => {
+                if let Some(known) = self.known() {
+                    return Ok(known);
+                }
                 let (_, mut left) = self.head()?;
-                self.array(&mut left)?
-            }
-            _ => return self.fail("this is not an expression"),
-        };
-        Ok(self.share(start, Expr::made(kind)))
-    }
-
-    /// Returns the node that was already made of the same bytes, if any.
-    fn share(&mut self, start: usize, expression: Expr) -> Expr {
-        let bytes = &self.bytes[start..self.at];
-        if !expression.is_closed() || bytes.len() > SHARED {
-            return expression;
-        }
-        let mut hasher = FxHasher::default();
-        hasher.write(bytes);
-        match self.repeated.closed.entry(hasher.finish()) {
-            Entry::Vacant(entry) => {
-                entry.insert((start..self.at, expression.clone()));
+                let expression = Expr::made(self.array(&mut left)?);
+                self.remember(start, &expression);
                 expression
             }
-            Entry::Occupied(known) => match known.get() {
-                (at, known) if self.bytes.get(at.clone()) == Some(bytes) => known.clone(),
-                // Two hashes that are equal by chance cost time, and no more.
-                _ => expression,
-            },
+            _ => return self.fail("this is not an expression"),
+        })
+    }
+
+    /// Returns the node that was already made of the bytes that are next.
+    fn known(&mut self) -> Option<Expr> {
+        let next = &self.bytes[self.at..];
+        let known = self.repeated.closed.get(next.first_chunk()?)?;
+        let is_next = |known: &&(Range<usize>, Expr)| {
+            let bytes = self.whole.get(known.0.clone());
+            bytes.is_some_and(|bytes| next.starts_with(bytes))
+        };
+        let (extent, expression) = known.iter().find(is_next)?;
+        self.at += extent.len();
+        Some(expression.clone())
+    }
+
+    /// Remembers the node that was made of the bytes from `start` on.
+    fn remember(&mut self, start: usize, expression: &Expr) {
+        let Some(prefix) = self.bytes[start..self.at].first_chunk() else {
+            return;
+        };
+        if expression.is_closed() {
+            let known = self.repeated.closed.entry(*prefix).or_default();
+            if known.len() < KNOWN {
+                known.push((start..self.at, expression.clone()));
+            }
         }
     }
 
@@ -136,14 +165,42 @@ impl<'a> Decoder<'a> {
         Kind::Var(Var::resolve(name, index, &self.scope))
     }
 
-    fn named(&mut self) -> Decoded<Kind> {
-        let name = self.text()?;
+    /// Returns the variable `_@index`.
+    fn unnamed(&mut self, index: u64) -> Expr {
+        let var = Var::resolve(underscore(), index, &self.scope);
+        match var.target {
+            VarTarget::Bound(between) if u64::from(between) == index => {
+                self.leaf(Leaf::Variable(between))
+            }
+            _ => Expr::made(Kind::Var(var)),
+        }
+    }
+
+    /// Returns the one node of a leaf.
+    fn leaf(&mut self, leaf: Leaf) -> Expr {
+        let known = self.repeated.leaves.entry(leaf);
+        let made = known.or_insert_with(|| {
+            Expr::made(match leaf {
+                Leaf::Const(known) => Kind::Const(known),
+                Leaf::Builtin(builtin) => Kind::Builtin(builtin),
+                Leaf::Variable(between) => Kind::Var(Var {
+                    name: underscore(),
+                    index: u64::from(between),
+                    target: VarTarget::Bound(between),
+                }),
+            })
+        });
+        made.clone()
+    }
+
+    fn named(&mut self) -> Decoded<Leaf> {
+        let name = self.string(major::TEXT, "expected a text")?;
         Ok(match &*name {
-            "Type" => Kind::Const(Const::Type),
-            "Kind" => Kind::Const(Const::Kind),
-            "Sort" => Kind::Const(Const::Sort),
-            name => match Builtin::from_name(name) {
-                Some(builtin) => Kind::Builtin(builtin),
+            b"Type" => Leaf::Const(Const::Type),
+            b"Kind" => Leaf::Const(Const::Kind),
+            b"Sort" => Leaf::Const(Const::Sort),
+            name => match str::from_utf8(name).ok().and_then(Builtin::from_name) {
+                Some(builtin) => Leaf::Builtin(builtin),
                 None => return self.fail("this is not the name of a builtin"),
             },
         })

@@ -18,6 +18,7 @@ mod type_of;
 use std::process::ExitCode;
 
 use clap::Subcommand;
+use straylight_dhall::{STACK_SIZE, evaluate_on_this_thread};
 
 use crate::error::{CommandError, Result};
 
@@ -46,11 +47,33 @@ enum Command {
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
-    let result = start(&args.command);
+    let result = on_one_thread(|| start(&args.command));
     match args.trace {
         true => result.map_err(CommandError::with_trace),
         false => result,
     }
+}
+
+/// Runs a command on one thread that has the stack for it. Otherwise each
+/// evaluation, and each value that is shown, would start one of its own.
+fn on_one_thread(command: impl FnOnce() -> Result<ExitCode> + Send) -> Result<ExitCode> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new()
+            .name("dhall".to_owned())
+            .stack_size(STACK_SIZE)
+            .spawn_scoped(scope, || {
+                evaluate_on_this_thread();
+                command()
+            });
+        let thread = thread.map_err(|error| {
+            CommandError::environment(format_args!("cannot start a thread: {error}"))
+                .hint("check the limits on processes and memory")
+        })?;
+        match thread.join() {
+            Ok(result) => result,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
 }
 
 fn start(command: &Command) -> Result<ExitCode> {
