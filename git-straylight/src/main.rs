@@ -16,7 +16,7 @@ mod ui;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory as _, FromArgMatches as _, Parser};
 
 use commands::Command;
 
@@ -40,7 +40,7 @@ struct Cli {
 fn main() -> ExitCode {
     // The sandbox starts this program again, as its own small helper.
     straylight_exec::helper_main_if_requested();
-    let cli = match Cli::try_parse() {
+    let cli = match parse() {
         Ok(cli) => cli,
         Err(error) => return ui::usage(&error),
     };
@@ -49,6 +49,17 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => ui::report(&error),
     }
+}
+
+/// Reads the arguments. Only the command that is called is described in full,
+/// unless something has to be shown: the description of all takes longer than
+/// small commands do.
+fn parse() -> Result<Cli, clap::Error> {
+    Cli::try_parse().or_else(|_| {
+        let mut all = Cli::command();
+        all.build();
+        Cli::from_arg_matches(&all.try_get_matches()?)
+    })
 }
 
 fn enter(folder: Option<&std::path::Path>) -> error::Result<()> {

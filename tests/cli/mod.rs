@@ -23,6 +23,7 @@ mod lua;
 mod pin;
 mod places;
 mod profile;
+mod program;
 mod query;
 mod rules;
 mod rust;

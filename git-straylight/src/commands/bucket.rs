@@ -11,6 +11,7 @@ use crate::ui;
 
 /// Git in a bucket
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub(crate) enum Command {
     /// Put this repository into a bucket
     ///

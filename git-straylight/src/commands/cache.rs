@@ -21,6 +21,7 @@ use crate::ui;
 /// They lie in `$XDG_CACHE_HOME/straylight`. Removing any of it, by whatever
 /// means, costs time and nothing else.
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub(crate) enum Command {
     /// Say what is in the cache
     Status {

@@ -14,6 +14,7 @@ use crate::ui;
 
 /// The push gate of a server
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub(crate) enum Command {
     /// Refuse pushes that the policy does not accept, from now on
     ///

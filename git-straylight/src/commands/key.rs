@@ -14,6 +14,7 @@ use crate::ui;
 
 /// Signing keys
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub(crate) enum Command {
     /// Make an ed25519 key, as `ssh-keygen` does
     ///

@@ -39,6 +39,7 @@ use crate::ui;
 
 /// What the program can do.
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub(crate) enum Command {
     Init(init::Args),
     Build(build::Args),

@@ -18,6 +18,7 @@ pub(crate) struct Args {
 }
 
 #[derive(Subcommand)]
+#[command(defer = true)]
 enum Command {
     /// List its files, pinned, as an import is written (the default)
     List {

@@ -33,6 +33,7 @@ pub(crate) struct Args {
 }
 
 #[derive(Subcommand)]
+#[command(defer = true)]
 enum Command {
     Eval(eval::Args),
     Type(type_of::Args),

@@ -16,6 +16,7 @@ use crate::error::Result;
 
 /// Compilers, captured and pinned
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub(crate) enum Command {
     Capture(capture::Args),
     List(list::Args),
