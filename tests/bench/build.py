@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 
-from measure import JOBS, ROOT, cpu, need, release
+from measure import JOBS, ROOT, cpu, installed, need, release
 
 
 class Bench:
@@ -94,12 +94,12 @@ class Bench:
 
 def main(rounds):
     need("strace", "strace")
-    released = release("git-straylight")
-    release("straylight-exec", "--features", "testing", "--bin", "overhead")
+    program = installed()
+    overhead = release("straylight-exec", "--features", "testing", "--bin", "overhead") / "overhead"
     with tempfile.TemporaryDirectory(prefix="straylight-bench-") as folder:
-        bench = Bench(pathlib.Path(folder), released / "git-straylight")
+        bench = Bench(pathlib.Path(folder), program)
         bench.prepare()
         bench.clean(rounds)
         bench.noop()
     sys.stdout.flush()
-    subprocess.run([released / "overhead"], check=True)
+    subprocess.run([overhead], check=True)

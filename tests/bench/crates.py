@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import time
 
-from measure import JOBS, ROOT, cpu, release
+from measure import JOBS, ROOT, cpu, installed
 
 DEPENDENCIES = {"clap": ["derive"], "serde": ["derive"], "serde_json": []}
 
@@ -100,7 +100,7 @@ def show(name, pairs):
 
 
 def main(rounds):
-    program = release("git-straylight") / "git-straylight"
+    program = installed()
     with tempfile.TemporaryDirectory(prefix="straylight-bench-") as folder:
         bench = Bench(pathlib.Path(folder), program)
         bench.prepare()

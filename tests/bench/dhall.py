@@ -20,7 +20,7 @@ import tempfile
 import time
 
 import dhall_cases
-from measure import CACHE, cpu, need, release
+from measure import CACHE, cpu, installed, need
 
 VERSION = "1.7.6"
 
@@ -143,7 +143,7 @@ class Bench:
 
 def main(rounds):
     need("/usr/bin/time", "time")
-    ours = release("git-straylight") / "git-straylight"
+    ours = installed()
     theirs = reference()
     print("Dhall: evaluate and print; ours prints Dhall, the reference (dhall-to-json "
           f"{VERSION}) JSON")

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 
-from measure import JOBS, cpu, need, release
+from measure import JOBS, cpu, installed, need
 from workload import Workload
 
 
@@ -237,7 +237,7 @@ def main(rounds):
     for program, package in [("strace", "strace"), ("ninja", "ninja-build"), ("ccache", "ccache"),
                              ("/usr/bin/time", "time")]:
         need(program, package)
-    program = release("git-straylight") / "git-straylight"
+    program = installed()
     for part in (w60, s2000):
         with tempfile.TemporaryDirectory(prefix="straylight-bench-") as folder:
             part(pathlib.Path(folder), program, rounds)

@@ -24,7 +24,19 @@ def release(*arguments):
     env = {**os.environ, "CARGO_TARGET_DIR": str(TARGET)}
     subprocess.run(["cargo", "build", "--release", "--quiet", "-p", *arguments], check=True,
                    cwd=ROOT, env=env)
-    return TARGET / "release"
+    host = subprocess.run(["rustc", "--print", "host-tuple"], check=True, capture_output=True,
+                          text=True).stdout.strip()
+    return TARGET / host / "release"
+
+
+def installed():
+    """Builds `git-straylight`, and returns a copy, as `cargo install` makes one. What a
+    linker has just written is in small pieces in memory, and takes longer to start."""
+    program = release("git-straylight") / "git-straylight"
+    copy = TARGET / "installed" / program.name
+    copy.parent.mkdir(exist_ok=True)
+    copy.unlink(missing_ok=True)
+    return pathlib.Path(shutil.copy2(program, copy))
 
 
 def cpu(command, stdout=subprocess.DEVNULL, **options):

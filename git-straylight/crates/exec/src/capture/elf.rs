@@ -268,13 +268,12 @@ mod tests {
     #[test]
     fn agrees_with_readelf() {
         let mut programs = 0;
-        let own = std::env::current_exe().unwrap();
         for path in [
             "/bin/sh",
             "/usr/bin/ld",
             "/usr/bin/sort",
             "/usr/bin/tar",
-            own.to_str().unwrap(),
+            "/usr/bin/git",
         ] {
             let path = std::fs::canonicalize(path).unwrap();
             let elf = read(&path).unwrap().unwrap();
