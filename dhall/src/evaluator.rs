@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::evaluate::{self, Machine};
 use crate::import::{Cache, Import, Importer, Resolver, normal_form, semantic_hash};
 use crate::limits::{Limits, Stop, with_stack};
+use crate::listing::print_list;
 use crate::location::Location;
 use crate::print;
 use crate::problem::{ErrorKind, Problem};
@@ -339,8 +340,14 @@ impl Value {
     /// ```
     pub fn to_text(&self) -> Result<String, Error> {
         self.run(|machine| {
-            let normal = Quoter::new(machine, Scope::default()).quote(&self.value)?;
-            Ok(print::print(&normal))
+            let mut quoter = Quoter::new(machine, Scope::default());
+            // The normal form of a long list need not be there as a whole.
+            if let Val::List(list) = &self.value
+                && let Some(text) = print_list(list.iter().map(|item| quoter.lazy(item)))?
+            {
+                return Ok(text);
+            }
+            Ok(print::print(&quoter.quote(&self.value)?))
         })
     }
 

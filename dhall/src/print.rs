@@ -3,11 +3,12 @@
 //! It is written on one line. Where lines are broken is the formatter's business,
 //! for this text as for any other.
 
+use std::convert::Infallible;
 use std::fmt::Write as _;
 
 use crate::builtin;
 use crate::format::{self, WIDTH};
-use crate::listing;
+use crate::listing::print_list;
 use crate::number::show_double;
 use crate::scope::Name;
 use crate::syntax::{Expr, Import, Kind, Mode, Op, Prefix, Step, Target, Var};
@@ -34,11 +35,11 @@ impl Level {
 /// What nests too deeply for that is on one line as well. Either way the text is
 /// never much longer than what it says.
 pub(crate) fn print(expression: &Expr) -> String {
-    if let Kind::List(items) = expression.kind()
-        && is_long(expression)
-        && let Some(text) = listing::print_items(items)
-    {
-        return text;
+    if let Kind::List(items) = expression.kind() {
+        let items = items.iter().cloned().map(Ok::<_, Infallible>);
+        if let Ok(Some(text)) = print_list(items) {
+            return text;
+        }
     }
     let text = flat(expression);
     if text.len() <= WIDTH {
@@ -57,32 +58,25 @@ pub(crate) fn flat(expression: &Expr) -> String {
     printer.out
 }
 
-/// Returns whether an expression certainly does not fit on a line: characters
-/// have up to four bytes.
-fn is_long(expression: &Expr) -> bool {
+/// Returns the expression on one line, or so much of it that it is longer than
+/// `limit`, in bytes.
+pub(crate) fn flat_up_to(expression: &Expr, limit: usize) -> String {
     let mut printer = Printer {
         out: String::new(),
-        limit: Some(4 * WIDTH),
+        limit: Some(limit),
     };
     printer.flat(expression, Level::EXPRESSION);
-    printer.full()
+    printer.out
 }
 
 /// Returns the expression on one line, cut off if it is long.
 pub(crate) fn brief(expression: &Expr) -> String {
-    let mut printer = Printer {
-        out: String::new(),
-        limit: Some(BRIEF),
-    };
-    printer.flat(expression, Level::EXPRESSION);
-    if printer.full() {
-        let cut = (0..=BRIEF)
-            .rev()
-            .find(|at| printer.out.is_char_boundary(*at));
-        printer.out.truncate(cut.unwrap_or(0));
-        printer.out.push('…');
+    let mut text = flat_up_to(expression, BRIEF);
+    if text.len() > BRIEF {
+        text.truncate(text.floor_char_boundary(BRIEF));
+        text.push('…');
     }
-    printer.out
+    text
 }
 
 struct Printer {

@@ -60,7 +60,8 @@ impl<'a> Quoter<'a> {
         self
     }
 
-    fn lazy(&mut self, lazy: &Lazy) -> Evaluated<Expr> {
+    /// Returns the normal form of a lazy part.
+    pub(crate) fn lazy(&mut self, lazy: &Lazy) -> Evaluated<Expr> {
         let value = self.machine.force(lazy)?;
         self.quote(&value)
     }

@@ -28,6 +28,11 @@ impl<T: Weigh + Send + Sync + 'static> Shared<T> {
         Self(Arc::new(Slot(Some(content))))
     }
 
+    /// Returns whether there is another reference to the node.
+    pub(crate) fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
+
     /// Returns whether both are the same node: equal without looking inside.
     pub(crate) fn same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)

@@ -91,9 +91,12 @@ impl Expr {
         }
     }
 
-    /// Keeps the type of an expression, if it is closed and not trivial.
+    /// Keeps the type of an expression, if it is closed and not trivial. What
+    /// stands in one place is checked once: its type would be kept for nothing.
     pub(crate) fn keep_type(&self, ty: &Val) {
-        if let Some(memo) = self.memo() {
+        if self.0.is_shared()
+            && let Some(memo) = self.memo()
+        {
             let _ = memo.ty.set(ty.clone());
         }
     }

@@ -1,5 +1,6 @@
 //! What holds for every expression.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use proptest::prelude::*;
@@ -8,9 +9,9 @@ use crate::binary::{decode, encode};
 use crate::builtin::Builtin;
 use crate::environment::Env;
 use crate::evaluate::Machine;
-use crate::format::{WIDTH, laid_out};
+use crate::format::laid_out;
 use crate::import::semantic_hash;
-use crate::listing::print_items;
+use crate::listing::{LONG, print_list};
 use crate::number::{Integer, Natural};
 use crate::parse::parse;
 use crate::print::{flat, print};
@@ -202,9 +203,10 @@ proptest! {
             let list = flat(&Expr::made(Kind::List(items.clone())));
             let whole = laid_out(&list, 0).expect("a layout");
             // What fits on a line is not written in this way.
-            if list.len() > 4 * WIDTH {
-                assert_eq!(print_items(&items).expect("a layout"), whole);
-            }
+            let printed: Result<_, Infallible> = print_list(items.into_iter().map(Ok));
+            let printed = printed.expect("no error");
+            assert_eq!(printed.is_some(), list.len() > LONG + "[]".len());
+            assert_eq!(printed.unwrap_or_else(|| whole.clone()), whole);
         });
     }
 
